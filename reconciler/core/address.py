@@ -1,0 +1,80 @@
+"""Names of resources, and values that exist only after one of them has been applied."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, order=True)
+class Address:
+    """The name of one resource, e.g. `machine_nft/press-07`, in logs, plans, errors and the journal."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(frozen=True, order=True)
+class Output:
+    """A field of another resource's verified state; "known after apply" until it is bound."""
+
+    address: Address
+    field: str
+
+    def __str__(self) -> str:
+        return "(known after apply)"
+
+
+@dataclass(frozen=True, order=True)
+class Burden:
+    """What the steps of this plan will take from one signer's wallet beside transfers: deposits and worst gas, in wei."""
+
+    signer: str
+
+    def __str__(self) -> str:
+        return "(known after planning)"
+
+
+Placeholder = Output | Burden
+Resolve = Callable[[Placeholder], object | None]
+
+
+def bind(value: T, resolve: Resolve) -> T:
+    """`value` with every placeholder that `resolve` knows replaced; unknown ones (None) stay."""
+    return _bind(value, resolve)  # type: ignore[no-any-return]
+
+
+def _bind(value: Any, resolve: Resolve) -> Any:
+    if isinstance(value, Output | Burden):
+        known = resolve(value)
+        return value if known is None else known
+    if isinstance(value, Address | str | int):
+        return value
+    if isinstance(value, tuple):
+        return tuple(_bind(item, resolve) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _bind(item, resolve) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        changes = {f.name: _bind(getattr(value, f.name), resolve) for f in fields(value)}
+        changed = {name: new for name, new in changes.items() if new is not getattr(value, name)}
+        return replace(value, **changed) if changed else value
+    return value
+
+
+def placeholders(value: object) -> Iterator[Placeholder]:
+    """Every placeholder still inside `value`."""
+    if isinstance(value, Output | Burden):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from placeholders(item)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from placeholders(item)
+    elif is_dataclass(value) and not isinstance(value, type | Address):
+        for f in fields(value):
+            yield from placeholders(getattr(value, f.name))

@@ -1,0 +1,30 @@
+"""The difference between what is declared and what was observed, as values."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    NO_OP = "no-op"
+    BLOCKED = "blocked"
+    PARKED = "parked"
+
+    @property
+    def acts(self) -> bool:
+        """True where the change has steps to perform."""
+        return self in (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE)
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """One declared field that differs. `replaces`: the field cannot be edited in place."""
+
+    field: str
+    before: object
+    after: object
+    note: str = ""
+    replaces: bool = False

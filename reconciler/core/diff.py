@@ -1,0 +1,28 @@
+"""Comparing one declared field with one observed field."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from deepdiff import DeepDiff
+
+from reconciler.core.address import placeholders
+from reconciler.core.change import FieldChange
+
+
+def same(declared: Any, observed: Any) -> bool:
+    """Equal as data: numbers by value (5 is 5.0), sequences as sets of items, maps by content."""
+    if isinstance(declared, str | int | float | None) and isinstance(observed, str | int | float | None):
+        return bool(declared == observed)
+    return not DeepDiff(observed, declared, ignore_order=True, ignore_numeric_type_changes=True)
+
+
+def compare(declared: Mapping[str, Any], observed: Mapping[str, Any]) -> tuple[FieldChange, ...]:
+    """A FieldChange for each declared field that differs; None declared means "not mine", and never differs.
+
+    A declared value that is known only after apply always counts as a change.
+    """
+    return tuple(
+        FieldChange(name, observed.get(name), value)
+        for name, value in declared.items()
+        if value is not None and (any(placeholders(value)) or not same(value, observed.get(name)))
+    )

@@ -1,0 +1,118 @@
+"""Effects as data: the closed set of things fleetctl can do to the world.
+
+Dry-run, masking, hashing, cost, caps, journal and batching read these values and need nothing from a kind.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.core.address import Output
+
+
+@dataclass(frozen=True, order=True)
+class Signer:
+    """Who must sign: a role (operator, machine, agent) and the name the manifest gives the key."""
+
+    role: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.role}/{self.name}"
+
+
+@dataclass(frozen=True)
+class ChainCall:
+    """One contract call or transfer by `signer`.
+
+    `to` is a contract's role name or a 0x address, `function` a full signature ("" for a plain transfer), `value` and
+    `deposit` are wei (a deposit is reserved by the runtime from the signer, not sent), `gas` is an upper guess in gas
+    units for planning only; sending always estimates. `purpose` is the heading under which the value is shown as cost.
+    """
+
+    signer: Signer
+    to: str
+    function: str = ""
+    args: tuple[Any, ...] = ()
+    value: int = 0
+    deposit: int = 0
+    gas: int = 21_000
+    purpose: str = "transfer"
+
+
+@dataclass(frozen=True)
+class ChainGroup:
+    """Calls of one signer that happen together or not at all."""
+
+    calls: tuple[ChainCall, ...]
+
+    @property
+    def signer(self) -> Signer:
+        return self.calls[0].signer
+
+
+Segment = str | Output
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """A request to Machine Markets; `path` is in segments below the API's root, `body` is JSON."""
+
+    method: str
+    path: tuple[Segment, ...]
+    body: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class SecretTarget:
+    """Where a secret in an answer must be written before anything else: `field` of the answer, sink entry `name`."""
+
+    field: str
+    sink: str
+    name: str
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class SignedRequest:
+    """A request that carries a proof: fetch a challenge, sign its message, send `request` with the proof inside.
+
+    `names` are the texts the server's message must contain, or it is not signed.
+    """
+
+    challenge: HttpRequest
+    names: tuple[Segment, ...]
+    signer: Signer
+    request: HttpRequest
+    proof: str
+    secret: SecretTarget | None = None
+
+
+Effect = ChainGroup | HttpRequest | SignedRequest
+
+
+@dataclass(frozen=True)
+class Step:
+    """One external act inside a change: one effect, one intent, one outcome.
+
+    `keys` must be at hand before the step may run although it does not sign with them; `otherwise` says why.
+    """
+
+    title: str
+    effect: Effect
+    irreversible: bool = False
+    rotates: bool = False
+    keys: tuple[Signer, ...] = ()
+    otherwise: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+
+def signer_of(effect: Effect) -> Signer | None:
+    """Who signs this effect, or None for an unsigned request."""
+    match effect:
+        case ChainGroup():
+            return effect.signer
+        case SignedRequest(signer=signer):
+            return signer
+        case HttpRequest():
+            return None

@@ -1,0 +1,116 @@
+"""Every error a user can meet, named for what the caller must do.
+
+FleetError
+├── ManifestError    fix the file: every problem at its place, all together
+├── ConfigError      fix the surroundings: a key, a variable, an endpoint, a flag
+├── PlanError        UnsafePlan: a guard refused
+├── WorldError       Unreachable: try again later · Rejected: permanent, decoded · Ambiguous: sent, result unknown
+├── NotConverged     done, but reading back shows something else
+└── JournalError     Locked · Corrupt · UnsettledIntent
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class FleetError(Exception):
+    """Base of all. `code` is stable, `where` is a place, `hint` says what to do next."""
+
+    code = "error"
+    exit_code = 1
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong in a manifest. `line` and `column` count from 1; 0 means the file as a whole."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+class ManifestError(FleetError):
+    code = "manifest.invalid"
+    exit_code = 3
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class ConfigError(FleetError):
+    code = "config.invalid"
+    exit_code = 3
+
+
+class PlanError(FleetError):
+    code = "plan.error"
+
+
+class UnsafePlan(PlanError):
+    code = "plan.unsafe"
+    exit_code = 4
+
+
+class WorldError(FleetError):
+    code = "world.error"
+
+
+class Unreachable(WorldError):
+    """The other side did not answer, or answered that it cannot now. Trying again is safe."""
+
+    code = "world.unreachable"
+
+
+class Rejected(WorldError):
+    """A clear and permanent no. `reason` is the other side's own code or error name."""
+
+    code = "world.rejected"
+
+    def __init__(self, message: str, *, reason: str = "", where: str = "", hint: str = "") -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.reason = reason
+
+
+class Ambiguous(WorldError):
+    """Sent, and the outcome is unknown. Never retry: look first."""
+
+    code = "world.ambiguous"
+    exit_code = 6
+
+
+class NotConverged(FleetError):
+    code = "apply.not_converged"
+    exit_code = 5
+
+
+class JournalError(FleetError):
+    code = "journal.error"
+
+
+class Locked(JournalError):
+    code = "journal.locked"
+    exit_code = 7
+
+
+class Corrupt(JournalError):
+    code = "journal.corrupt"
+
+
+class UnsettledIntent(JournalError):
+    code = "journal.unsettled"
+    exit_code = 6

@@ -1,0 +1,230 @@
+"""The desired state, after parsing: what every protocol shares. Kinds add their own sections to it.
+
+`Fleet` and `Machine` here are bases: the manifest composes the full models from the sections that kinds contribute
+(`Kind.sections`), and a kind asks for its own with `machine.section(ItsSection)`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from reconciler.core.money import Amount
+
+SectionT = TypeVar("SectionT", bound="Section")
+ZERO_ADDRESS = "0x" + "0" * 40
+
+
+class Section(BaseModel):
+    """A part of the manifest: camelCase outside, unknown keys are mistakes, never changed after parsing."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
+
+    def parts(self) -> Iterator["Section"]:
+        """This section and every section directly inside it."""
+        yield self
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Section):
+                yield value
+
+    def section(self, wanted: type[SectionT]) -> SectionT | None:
+        """The part of this section that is (or contains the fields of) `wanted`, or None where it was left out."""
+        return next((part for part in self.parts() if isinstance(part, wanted)), None)
+
+
+def _not_zero(address: str) -> str:
+    if address.lower() == ZERO_ADDRESS:
+        raise ValueError("the zero address is nobody's; write the machine's own address")
+    return address
+
+
+EvmAddress = Annotated[
+    str,
+    Field(pattern=r"^0x[0-9a-fA-F]{40}$", description="20 bytes in hex, EIP-55 checksummed if in mixed case"),
+    AfterValidator(_not_zero),
+]
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+        description="1 to 63 letters, digits, `.`, `_` or `-`, beginning with a letter or digit",
+    ),
+]
+
+
+class SecretRef(Section):
+    """Where a secret is kept. The secret itself never stands in a manifest."""
+
+    env: str | None = None
+    """Environment variable that holds it."""
+    file: str | None = None
+    """File that holds it, mode 0600; relative to the manifest."""
+    command: str | None = None
+    """Command whose standard output is it."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "SecretRef":
+        chosen = [n for n in type(self).model_fields if n != "password" and getattr(self, n) is not None]
+        if len(chosen) != 1:
+            options = ", ".join(n for n in type(self).model_fields if n != "password")
+            raise ValueError(f"name exactly one of: {options}")
+        return self
+
+
+class KeyRef(SecretRef):
+    """Where a private key is kept."""
+
+    keystore: str | None = None
+    """Encrypted V3 keystore (JSON); relative to the manifest."""
+    password: SecretRef | None = None
+    """Where the keystore's password is kept."""
+
+    def __str__(self) -> str:
+        for name in ("env", "file", "keystore", "command"):
+            if (value := getattr(self, name)) is not None:
+                return f"{name} {value}"
+        return "no key"
+
+
+class ContractAddresses(Section):
+    identity_registry: EvmAddress
+    identity_staking: EvmAddress
+    machine_nft: EvmAddress
+    did: EvmAddress = "0x0000000000000000000000000000000000000800"
+    batch: EvmAddress = "0x0000000000000000000000000000000000000805"
+    multicall: EvmAddress | None = "0xcA11bde05977b3631167028862bE2a173976CA11"
+
+
+class Confirmations(Section):
+    """When a transaction counts as settled: so many blocks deep, or at or below a tagged block."""
+
+    depth: int | None = Field(default=None, ge=1, le=1000)
+    tag: Literal["safe", "finalized"] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Confirmations":
+        if (self.depth is None) == (self.tag is None):
+            raise ValueError("name exactly one of: depth, tag")
+        return self
+
+
+class Network(Section):
+    """A chain by its own numbers. The presets `sandbox`, `peaq` and `agung` fill this in."""
+
+    name: str = "custom"
+    rpc_url: str | tuple[str, ...]
+    """JSON-RPC endpoint, or several of the same chain in order of preference."""
+    chain_id: int = Field(ge=1)
+    contracts: ContractAddresses
+    confirmations: Confirmations = Confirmations(depth=1)
+    did_deposit: Amount = 5 * 10**15
+    """What the chain reserves for each new DID attribute."""
+    live: bool = False
+    """True where real money moves: then `protocol` must be written out."""
+
+    @property
+    def rpc_urls(self) -> tuple[str, ...]:
+        return (self.rpc_url,) if isinstance(self.rpc_url, str) else self.rpc_url
+
+
+class Service(Section):
+    url: str
+    """Base URL; https beyond loopback. `${VAR}` is replaced from the environment."""
+    api_key: SecretRef | None = None
+    """Platform key, sent as `x-api-key`."""
+
+
+class Services(Section):
+    markets: Service | None = None
+    """Machine Markets (the orchestrator)."""
+    mcr: Service | None = None
+    """Machine Credit Rating API."""
+    gas_station: Service | None = None
+
+
+class Operator(Section):
+    """An account that registers machines, pays their bonds and publishes the fleet."""
+
+    address: EvmAddress | None = None
+    """May be left out where the key gives it."""
+    key: KeyRef | None = None
+    totp: SecretRef | None = None
+    """TOTP secret for the Gas Station."""
+
+
+class Agent(Section):
+    """An AI agent that may be paired to machines."""
+
+    address: EvmAddress | None = None
+    """May be left out where the key gives it."""
+    provider: str
+    """Who runs it: anthropic, openai, virtuals, …"""
+    key: KeyRef | None = None
+    """Needed to pair and to rotate; without it those steps are parked."""
+
+
+class Guards(Section):
+    """Limits that an apply refuses to cross."""
+
+    max_spend: Amount | None = None
+    """Most that one apply may spend, bonds, transfers, deposits and worst-case gas together."""
+    max_removals: int | None = Field(default=None, ge=0)
+    """Most resources that one apply may remove or replace."""
+
+
+class Metadata(Section):
+    """What a machine says of itself, in any protocol."""
+
+    documentation_url: str | None = Field(default=None, min_length=1, max_length=2560)
+    data_api: str | None = Field(default=None, min_length=1, max_length=2560)
+
+
+class Machine(Section):
+    """One machine. Protocol blocks, `market`, `pairings` and the rest are added by kinds."""
+
+    name: Name
+    address: EvmAddress | None = None
+    """May be left out where the key gives it."""
+    key: KeyRef | None = None
+    """Where the machine's own key is kept; without one its own steps are parked."""
+    custody: Literal["key", "none"] = "key"
+    """`none`: nobody will ever sign for this machine, so it gets its identity and NFT only."""
+    operator: Name = "default"
+    """Which of the operators registers it."""
+    metadata: Metadata = Metadata()
+
+
+class Fleet(Section):
+    """The whole desired state."""
+
+    name: Name
+    network: Network
+    protocol: Literal["v1"] = "v1"
+    services: Services = Services()
+    operators: Mapping[Name, Operator]
+    guards: Guards = Guards()
+    agents: Mapping[Name, Agent] = {}
+    machines: tuple[Machine, ...] = ()
+
+    def operator_of(self, machine: Machine) -> Operator:
+        return self.operators[machine.operator]
+
+
+Loc = tuple[str | int, ...]
+
+
+class Mistake(BaseModel):
+    """Something a kind finds wrong across sections; `loc` is the path in the manifest, e.g. machines, 3, pairings, 0."""
+
+    model_config = ConfigDict(frozen=True)
+    loc: tuple[Any, ...]
+    message: str
+    hint: str = ""

@@ -1,0 +1,108 @@
+"""The plug-point: what a resource kind is. One kind is one file in `kinds/`, and nothing else must change for it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from reconciler.core.address import Address
+from reconciler.core.change import FieldChange
+from reconciler.core.effects import Step
+from reconciler.core.fleet import Fleet, Mistake, Section
+from reconciler.core.observation import Observation
+from reconciler.core.ports import Reader
+
+
+class Spec(Protocol):
+    """The desired state of one resource: a frozen dataclass that knows its address."""
+
+    @property
+    def address(self) -> Address: ...
+
+
+SpecT = TypeVar("SpecT", bound=Spec)
+StateT = TypeVar("StateT")
+
+
+class Strength(StrEnum):
+    HARD = "hard"
+    """Must be converged first; if it cannot be, neither can this."""
+    SOFT = "soft"
+    """Must be dealt with first, however it ended."""
+    RIDES = "rides"
+    """As hard, and may share its atomic transaction."""
+
+
+@dataclass(frozen=True)
+class Need:
+    address: Address
+    strength: Strength = Strength.HARD
+
+
+class Kind(ABC, Generic[SpecT, StateT]):
+    """How one sort of resource is declared, read, compared and changed.
+
+    `observe` must not change anything and must return Unreadable, or raise, for anything that is not a clear answer.
+    Everything else is pure and total. `diff` compares declared fields only, so a server's defaults are never drift.
+    """
+
+    name: ClassVar[str]
+    sections: ClassVar[Mapping[str, type[Section]]] = {}
+    """What the kind adds to the manifest: place (`fleet`, `fleet.v1`, `machine`, `machine.market`, …) to fields."""
+
+    @abstractmethod
+    def expand(self, fleet: Fleet) -> Iterable[SpecT]:
+        """The resources of this kind that the fleet wants."""
+
+    def check(self, fleet: Fleet) -> Iterable[Mistake]:
+        """Mistakes across sections, such as a name that nothing declares."""
+        return ()
+
+    def notices(self, fleet: Fleet) -> Iterable[str]:
+        """What the user should know of this plan although nothing is wrong."""
+        return ()
+
+    def needs(self, spec: SpecT) -> Iterable[Need]:
+        return ()
+
+    @abstractmethod
+    async def observe(self, spec: SpecT, read: Reader) -> Observation[StateT]: ...
+
+    def refuse(self, spec: SpecT, state: StateT | None) -> str | None:
+        """Why this must not be touched as it stands (state is None where absent), or None."""
+        return None
+
+    @abstractmethod
+    def diff(self, spec: SpecT, state: StateT) -> tuple[FieldChange, ...]: ...
+
+    @abstractmethod
+    def steps(self, spec: SpecT, state: StateT | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
+        """What to do: to create where state is None, else to change just `fields`."""
+
+    def outputs(self, spec: SpecT, state: StateT) -> Mapping[str, object]:
+        """Fields of the verified state that others may name in an Output."""
+        return {}
+
+    def creates(self, spec: SpecT) -> tuple[FieldChange, ...]:
+        """What a creation shows in the plan."""
+        return ()
+
+    def equal(self, spec: SpecT, state: StateT) -> str:
+        """Why there is nothing to do."""
+        return "as declared"
+
+
+AnyKind = Kind[Any, Any]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One desired resource: its kind and its spec."""
+
+    kind: AnyKind
+    spec: Spec
+
+    @property
+    def address(self) -> Address:
+        return self.spec.address

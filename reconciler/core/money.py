@@ -1,0 +1,46 @@
+"""Native token amounts: always wei inside, always with a unit outside."""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+PEAQ = 10**18
+GWEI = 10**9
+_UNITS = {"peaq": PEAQ, "agung": PEAQ, "agng": PEAQ, "gwei": GWEI, "wei": 1}
+_AMOUNT = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*$")
+
+
+def parse_amount(text: Any) -> int:
+    """Wei of `0.05 PEAQ`, `5 gwei` or `7 wei`. Raises ValueError with the remedy."""
+    match = _AMOUNT.match(text) if isinstance(text, str) else None
+    unit = _UNITS.get(match[2].lower()) if match else None
+    if match is None or unit is None:
+        raise ValueError(f"an amount needs a unit, such as `0.05 PEAQ` or `5 gwei`; got {text!r}")
+    wei = Decimal(match[1]) * unit
+    if wei != int(wei):
+        raise ValueError(f"{text!r} is finer than one wei")
+    return int(wei)
+
+
+def format_amount(wei: int, digits: int = 6) -> str:
+    """`0.05 PEAQ`; rounded up at `digits` decimals, so that a cost is never understated."""
+    scale = 10 ** (18 - digits)
+    units = -(-wei // scale)
+    text = f"{Decimal(units) / 10**digits:f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} PEAQ"
+
+
+Amount = Annotated[
+    int,
+    BeforeValidator(parse_amount),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^\s*\d+(\.\d+)?\s*(PEAQ|peaq|AGUNG|AGNG|gwei|wei)\s*$",
+            "description": "An amount with its unit",
+            "examples": ["0.05 PEAQ", "5 gwei"],
+        }
+    ),
+]

@@ -1,0 +1,26 @@
+"""What reading the world can answer. Unreadable is not absent: a failed read plans nothing."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+StateT = TypeVar("StateT")
+
+
+@dataclass(frozen=True)
+class Present(Generic[StateT]):
+    state: StateT
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Read clearly, and not there."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """No clear answer; `reason` is for the user."""
+
+    reason: str
+
+
+Observation = Present[StateT] | Absent | Unreadable

@@ -1,0 +1,184 @@
+"""The edges as seen from inside: what kinds and the engine may ask of the world. Adapters implement these."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from reconciler.core.effects import ChainCall, Signer
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A token that was stored: never the token, only what lets us know it again.
+
+    `updated_at` and `session_issued_at` are the pairing's own stamps, seen just after our rotation.
+    """
+
+    name: str
+    pairing_id: str
+    digest: str
+    last_four: str
+    expires_at: str
+    updated_at: str
+    session_issued_at: str
+    fingerprint: str
+
+
+class Reader(Protocol):
+    """Read access for kinds. Chain reads are pinned to one block and coalesced; repeated reads are answered once.
+
+    All methods raise Unreachable when there is no clear answer, and Rejected when the answer is a clear no (for a
+    contract read: a revert, whose name is in `reason`).
+    """
+
+    async def view(self, contract: str, function: str, *args: object) -> tuple[Any, ...]:
+        """Result of a contract read; `function` is `name(types)(result types)`, `contract` a role name."""
+        ...
+
+    async def balance(self, address: str) -> int:
+        """Native balance in wei."""
+        ...
+
+    async def items(self, *path: str) -> Sequence[Json]:
+        """All pages of a Machine Markets list."""
+        ...
+
+    async def item(self, *path: str) -> Json:
+        """One Machine Markets object; Rejected with reason NOT_FOUND where there is none."""
+        ...
+
+    async def mcr(self, *path: str) -> Json:
+        """An answer of the MCR API."""
+        ...
+
+    def receipt(self, name: str) -> Receipt | None:
+        """What we stored under this token name, if the journal knows."""
+        ...
+
+    async def stored(self, sink: str, name: str) -> str | None:
+        """SHA-256 of the secret a sink holds, "" where the sink cannot be read back, None where it holds none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Block:
+    number: int
+    hash: str
+    timestamp: int
+    base_fee: int
+    gas_limit: int
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A call ready for the wire: `to` and `data` are 0x-hex, `value` is wei."""
+
+    to: str
+    data: str
+    value: int
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Outcome of an eth_call or gas estimate: `revert` is "" where it would succeed."""
+
+    gas: int = 0
+    revert: str = ""
+
+
+@dataclass(frozen=True)
+class Fees:
+    """Price of gas in wei; `tip` is None on a chain without EIP-1559."""
+
+    max_fee: int
+    tip: int | None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A transaction before it is signed."""
+
+    nonce: int
+    call: Raw
+    gas: int
+    fees: Fees
+    chain_id: int
+
+
+@dataclass(frozen=True)
+class Signed:
+    hash: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class Mined:
+    """A receipt, reduced: where it was included and whether it succeeded."""
+
+    hash: str
+    block: int
+    block_hash: str
+    ok: bool
+    gas_used: int
+
+
+class Chain(Protocol):
+    """Write side of a chain. Every method raises Unreachable where no clear answer came."""
+
+    async def head(self, tag: str = "latest") -> Block: ...
+    async def block(self, number: int) -> Block | None: ...
+    async def nonce(self, address: str, tag: str) -> int: ...
+    async def balance(self, address: str) -> int: ...
+    async def fees(self) -> Fees: ...
+    async def estimate(self, sender: str, call: Raw) -> Simulated: ...
+    async def broadcast(self, raw: str) -> None:
+        """Hand over signed bytes. Already known counts as done; Rejected where the pool refuses for good."""
+        ...
+
+    async def mined(self, hashes: Iterable[str]) -> Mapping[str, Mined]:
+        """Receipts that exist now, by hash."""
+        ...
+
+    async def known(self, tx_hash: str) -> bool:
+        """True where the node has the transaction, mined or pending."""
+        ...
+
+    def encode(self, call: ChainCall) -> Raw: ...
+    def pack(self, calls: Sequence[Raw]) -> Raw:
+        """One Batch call that does all of them, atomically, as the sender."""
+        ...
+
+
+class Keyring(Protocol):
+    """Keys at hand. Private keys never leave it."""
+
+    def address(self, signer: Signer) -> str: ...
+    def has(self, signer: Signer) -> bool: ...
+    def sign_transaction(self, signer: Signer, draft: Draft) -> Signed: ...
+    def sign_message(self, signer: Signer, text: str) -> str:
+        """EIP-191 signature, 65 bytes as 0x-hex."""
+        ...
+
+
+class Api(Protocol):
+    """Write side of Machine Markets. Ambiguous where a write was sent and no answer came."""
+
+    async def send(self, method: str, path: Sequence[str], body: Json | None) -> Json: ...
+
+
+class Sinks(Protocol):
+    """Where secrets are delivered."""
+
+    async def write(self, sink: str, name: str, secret: str) -> None:
+        """Durable when it returns."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...

@@ -1,0 +1,1 @@
+"""The v1 protocol on chain: identities, NFTs, wallets and DID attributes. One file a kind."""
