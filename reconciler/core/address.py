@@ -1,7 +1,9 @@
 """Names of resources, and values that exist only after one of them has been applied."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from enum import Enum
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -24,6 +26,8 @@ class Output:
 
     address: Address
     field: str
+    expected: Any = dataclasses.field(default=None, compare=False)
+    """What to assume in a plan (for keys and costs) while the real value is unknown."""
 
     def __str__(self) -> str:
         return "(known after apply)"
@@ -31,7 +35,7 @@ class Output:
 
 @dataclass(frozen=True, order=True)
 class Burden:
-    """What the steps of this plan will take from one signer's wallet beside transfers: deposits and worst gas, in wei."""
+    """Wei that the steps of this plan take from one signer's wallet beside transfers: deposits and worst gas."""
 
     signer: str
 
@@ -39,6 +43,13 @@ class Burden:
         return "(known after planning)"
 
 
+class Never(Enum):
+    """Stands for an Output that this plan will not produce, because its resource is blocked or parked."""
+
+    NEVER = "(not in this plan)"
+
+
+NEVER = Never.NEVER
 Placeholder = Output | Burden
 Resolve = Callable[[Placeholder], object | None]
 
@@ -63,6 +74,11 @@ def _bind(value: Any, resolve: Resolve) -> Any:
         changed = {name: new for name, new in changes.items() if new is not getattr(value, name)}
         return replace(value, **changed) if changed else value
     return value
+
+
+def expected(value: T | Output) -> T:
+    """`value`, or what to assume of it while it is unknown."""
+    return value.expected if isinstance(value, Output) else value
 
 
 def placeholders(value: object) -> Iterator[Placeholder]:

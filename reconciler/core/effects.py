@@ -4,10 +4,10 @@ Dry-run, masking, hashing, cost, caps, journal and batching read these values an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from reconciler.core.address import Output
+from reconciler.core.address import Output, expected
 
 
 @dataclass(frozen=True, order=True)
@@ -30,11 +30,11 @@ class ChainCall:
     units for planning only; sending always estimates. `purpose` is the heading under which the value is shown as cost.
     """
 
-    signer: Signer
+    signer: Signer | Output
     to: str
     function: str = ""
     args: tuple[Any, ...] = ()
-    value: int = 0
+    value: int | Output = 0
     deposit: int = 0
     gas: int = 21_000
     purpose: str = "transfer"
@@ -48,7 +48,7 @@ class ChainGroup:
 
     @property
     def signer(self) -> Signer:
-        return self.calls[0].signer
+        return expected(self.calls[0].signer)
 
 
 Segment = str | Output
@@ -61,23 +61,24 @@ class HttpRequest:
     method: str
     path: tuple[Segment, ...]
     body: Mapping[str, Any] | None = None
+    touches: str = ""
+    """Token whose receipt must follow the pairing's new stamp: this request moves it without ending the session."""
 
 
 @dataclass(frozen=True)
 class SecretTarget:
-    """Where a secret in an answer must be written before anything else: `field` of the answer, sink entry `name`."""
+    """Where a secret in an answer must be written before anything else: `field` of the answer, entry `name`."""
 
     field: str
-    sink: str
     name: str
-    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
 class SignedRequest:
     """A request that carries a proof: fetch a challenge, sign its message, send `request` with the proof inside.
 
-    `names` are the texts the server's message must contain, or it is not signed.
+    `names` are the texts the server's message must contain, or it is not signed. `others` may sign instead where the
+    challenge asks for one of them.
     """
 
     challenge: HttpRequest
@@ -86,6 +87,7 @@ class SignedRequest:
     request: HttpRequest
     proof: str
     secret: SecretTarget | None = None
+    others: tuple[Signer, ...] = ()
 
 
 Effect = ChainGroup | HttpRequest | SignedRequest
@@ -96,6 +98,7 @@ class Step:
     """One external act inside a change: one effect, one intent, one outcome.
 
     `keys` must be at hand before the step may run although it does not sign with them; `otherwise` says why.
+    `probes` are calls that must already be possible when planning, or the change is blocked.
     """
 
     title: str
@@ -104,7 +107,7 @@ class Step:
     rotates: bool = False
     keys: tuple[Signer, ...] = ()
     otherwise: str = ""
-    notes: tuple[str, ...] = field(default=())
+    probes: tuple[ChainCall, ...] = ()
 
 
 def signer_of(effect: Effect) -> Signer | None:

@@ -4,10 +4,11 @@
 (`Kind.sections`), and a kind asks for its own with `machine.section(ItsSection)`.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
 from reconciler.core.money import Amount
@@ -57,6 +58,23 @@ Name = Annotated[
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
         description="1 to 63 letters, digits, `.`, `_` or `-`, beginning with a letter or digit",
     ),
+]
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _seconds(text: object) -> int:
+    match = re.fullmatch(r"(\d+)([smhd])", text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"a duration needs a unit, such as `30s`, `10m` or `1h`; got {text!r}")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(_seconds),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+[smhd]$", "examples": ["30s", "10m"]}),
 ]
 
 
@@ -222,7 +240,7 @@ Loc = tuple[str | int, ...]
 
 
 class Mistake(BaseModel):
-    """Something a kind finds wrong across sections; `loc` is the path in the manifest, e.g. machines, 3, pairings, 0."""
+    """What a kind finds wrong across sections; `loc` is the path in the manifest: machines, 3, pairings, 0."""
 
     model_config = ConfigDict(frozen=True)
     loc: tuple[Any, ...]

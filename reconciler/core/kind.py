@@ -31,13 +31,15 @@ class Strength(StrEnum):
     SOFT = "soft"
     """Must be dealt with first, however it ended."""
     RIDES = "rides"
-    """As hard, and may share its atomic transaction."""
+    """As hard, and shares its atomic transaction where it can."""
 
 
 @dataclass(frozen=True)
 class Need:
     address: Address
     strength: Strength = Strength.HARD
+    triggers: bool = False
+    """A step of the needed resource marked `rotates` makes this one change too (`Kind.triggered`)."""
 
 
 class Kind(ABC, Generic[SpecT, StateT]):
@@ -79,6 +81,14 @@ class Kind(ABC, Generic[SpecT, StateT]):
     @abstractmethod
     def steps(self, spec: SpecT, state: StateT | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
         """What to do: to create where state is None, else to change just `fields`."""
+
+    def triggered(self, spec: SpecT) -> tuple[FieldChange, ...]:
+        """What changes here when a triggering need does."""
+        return ()
+
+    def wanted(self, spec: SpecT) -> bool:
+        """False where the manifest says that the resource must not exist."""
+        return True
 
     def outputs(self, spec: SpecT, state: StateT) -> Mapping[str, object]:
         """Fields of the verified state that others may name in an Output."""

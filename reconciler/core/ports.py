@@ -26,6 +26,15 @@ class Receipt:
     fingerprint: str
 
 
+@dataclass(frozen=True)
+class Stored:
+    """What a sink holds: `digest` is SHA-256 of the secret. Both "" where it holds none or cannot be read back."""
+
+    readable: bool
+    digest: str = ""
+    last_four: str = ""
+
+
 class Reader(Protocol):
     """Read access for kinds. Chain reads are pinned to one block and coalesced; repeated reads are answered once.
 
@@ -41,8 +50,16 @@ class Reader(Protocol):
         """Native balance in wei."""
         ...
 
+    async def attribute(self, account: str, name: str) -> str | None:
+        """A DID attribute's text, or None where the chain says clearly that there is none."""
+        ...
+
     async def items(self, *path: str) -> Sequence[Json]:
         """All pages of a Machine Markets list."""
+        ...
+
+    async def find(self, field: str, value: str, *path: str) -> Json | None:
+        """The first item of a list whose `field` is `value`, letter case aside."""
         ...
 
     async def item(self, *path: str) -> Json:
@@ -53,12 +70,16 @@ class Reader(Protocol):
         """An answer of the MCR API."""
         ...
 
+    def now(self) -> float:
+        """Seconds since the epoch at which this reading began."""
+        ...
+
     def receipt(self, name: str) -> Receipt | None:
         """What we stored under this token name, if the journal knows."""
         ...
 
-    async def stored(self, sink: str, name: str) -> str | None:
-        """SHA-256 of the secret a sink holds, "" where the sink cannot be read back, None where it holds none."""
+    async def stored(self, name: str) -> Stored:
+        """What the token sink holds under this name."""
         ...
 
 
@@ -168,12 +189,14 @@ class Api(Protocol):
     async def send(self, method: str, path: Sequence[str], body: Json | None) -> Json: ...
 
 
-class Sinks(Protocol):
+class Sink(Protocol):
     """Where secrets are delivered."""
 
-    async def write(self, sink: str, name: str, secret: str) -> None:
+    def write(self, name: str, secret: str) -> None:
         """Durable when it returns."""
         ...
+
+    def stored(self, name: str) -> Stored: ...
 
 
 class Clock(Protocol):

@@ -1,0 +1,211 @@
+"""An agent paired to a machine, and what the agent may spend there."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from reconciler.core.address import Address, Output
+from reconciler.core.change import FieldChange
+from reconciler.core.diff import compare, same
+from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step
+from reconciler.core.fleet import Fleet, Mistake, Name, Section
+from reconciler.core.kind import Kind, Need
+from reconciler.core.observation import Absent, Present, Unreadable
+from reconciler.core.ports import Json, Reader
+
+LISTS = ("allowedSkillKeys", "deniedSkillKeys", "allowedServiceIds", "deniedServiceIds")
+LIMITS = ("perTransactionLimit", "dailySpendLimit", "currency")
+
+
+class DelegationPolicy(Section):
+    """What an agent may buy, from whom and for how much. A limit left out is no limit."""
+
+    allowed_skill_keys: tuple[str, ...] = ()
+    denied_skill_keys: tuple[str, ...] = ()
+    allowed_service_ids: tuple[str, ...] = ()
+    denied_service_ids: tuple[str, ...] = ()
+    per_transaction_limit: float | None = Field(default=None, ge=0)
+    """In units of `currency`."""
+    daily_spend_limit: float | None = Field(default=None, ge=0)
+    """In units of `currency`."""
+    currency: str | None = None
+
+
+class DelegationSection(Section):
+    delegation_policies: Mapping[Name, DelegationPolicy] = {}
+    """What an agent may spend, by name; each pairing names one."""
+
+
+class Pairing(Section):
+    agent: Name
+    """A name under agents."""
+    role: str = Field(min_length=1)
+    """Free text, e.g. ops, trader, buyer."""
+    delegation_policy: Name | None = None
+    """A name under delegationPolicies. Left out, the server's own default stands and is not compared."""
+    description: str | None = None
+    paused: bool = False
+
+
+class PairingsSection(Section):
+    pairings: tuple[Pairing, ...] = ()
+
+
+@dataclass(frozen=True)
+class Spec:
+    address: Address
+    identity_ref: str
+    agent: str
+    agent_address: str
+    record: str | Output
+    fields: Mapping[str, Any]
+
+
+class AgentPairing(Kind[Spec, Json]):
+    name = "agent_pairing"
+    sections = {"fleet": DelegationSection, "machine": PairingsSection}
+
+    def expand(self, fleet: Fleet) -> Iterable[Spec]:
+        policies = _policies(fleet)
+        for machine in fleet.machines:
+            section = machine.section(PairingsSection)
+            for pairing in section.pairings if section and machine.custody != "none" else ():
+                agent = fleet.agents[pairing.agent]
+                policy = policies[pairing.delegation_policy] if pairing.delegation_policy else None
+                yield Spec(
+                    Address(self.name, f"{machine.name}/{pairing.agent}"),
+                    f"did:peaq:{machine.address}",
+                    pairing.agent,
+                    agent.address or "",
+                    Output(Address("machine_record", machine.name), "id"),
+                    {
+                        "agentProvider": agent.provider,
+                        "agentRole": pairing.role,
+                        "description": pairing.description,
+                        "delegationPolicy": None if policy is None else _wire(policy),
+                        "status": "paused" if pairing.paused else "active",
+                    },
+                )
+
+    def check(self, fleet: Fleet) -> Iterable[Mistake]:
+        policies = _policies(fleet)
+        for index, machine in enumerate(fleet.machines):
+            section = machine.section(PairingsSection)
+            seen: set[str] = set()
+            for place, pairing in enumerate(section.pairings if section else ()):
+                loc = ("machines", index, "pairings", place)
+                if getattr(machine, "market", None) is None:
+                    hint = "add a market block to the machine or to defaults"
+                    yield Mistake(loc=loc, message="only an enrolled machine can be paired", hint=hint)
+                if pairing.agent not in fleet.agents:
+                    hint = f"declared agents: {', '.join(fleet.agents) or 'none'}"
+                    yield Mistake(loc=(*loc, "agent"), message=f"no agent `{pairing.agent}` under agents", hint=hint)
+                if pairing.agent in seen:
+                    hint = "one machine and one agent make one pairing"
+                    yield Mistake(loc=(*loc, "agent"), message=f"`{pairing.agent}` is paired twice here", hint=hint)
+                if pairing.delegation_policy is not None and pairing.delegation_policy not in policies:
+                    message = f"no policy `{pairing.delegation_policy}` under delegationPolicies"
+                    hint = f"declared policies: {', '.join(policies) or 'none'}"
+                    yield Mistake(loc=(*loc, "delegationPolicy"), message=message, hint=hint)
+                seen.add(pairing.agent)
+
+    def needs(self, spec: Spec) -> Iterable[Need]:
+        yield Need(Address("machine_record", spec.address.name.split("/")[0]))
+
+    async def observe(self, spec: Spec, read: Reader) -> Present[Json] | Absent | Unreadable:
+        wanted = spec.identity_ref.lower()
+        records = [r for r in await read.items("machines") if str(r.get("identityRef")).lower() == wanted]
+        if not records:
+            return Absent()
+        pairings = [p for p in await read.items("machines", records[0]["id"], "agent-pairings") if _alive(p)]
+        ours = [p for p in pairings if str(p.get("agentAddress")).lower() == spec.agent_address.lower()]
+        receipt = read.receipt(spec.address.name)
+        # A pairing that we made for this name under another address is ours to replace.
+        ours = ours or [p for p in pairings if receipt is not None and p.get("id") == receipt.pairing_id]
+        return Present(ours[0]) if ours else Absent()
+
+    def diff(self, spec: Spec, state: Json) -> tuple[FieldChange, ...]:
+        observed = {**state, "delegationPolicy": _normal(state.get("delegationPolicy") or {})}
+        changes = compare({k: v for k, v in spec.fields.items() if k != "delegationPolicy"}, observed)
+        policy = spec.fields["delegationPolicy"]
+        if policy is not None:
+            changes += tuple(
+                FieldChange(f"delegationPolicy.{name}", observed["delegationPolicy"][name], value)
+                for name, value in policy.items()
+                if not same(value, observed["delegationPolicy"][name])
+            )
+        if str(state.get("agentAddress")).lower() != spec.agent_address.lower():
+            address = FieldChange("agentAddress", state.get("agentAddress"), spec.agent_address, replaces=True)
+            changes = (address, *changes)
+        return changes
+
+    def steps(self, spec: Spec, state: Json | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
+        if state is None:
+            return self._pair(spec)
+        path: tuple[Segment, ...] = ("machines", spec.record, "agent-pairings", state["id"])
+        if any(change.replaces for change in fields):
+            return (Step("revoke the old pairing", HttpRequest("DELETE", path)), *self._pair(spec))
+        names = {change.field.split(".")[0] for change in fields}
+        body = {name: value for name, value in spec.fields.items() if name in names}
+        if "delegationPolicy" not in names:
+            request = HttpRequest("PATCH", path, body, touches=spec.address.name)
+            return (Step("change the pairing", request),)
+        otherwise = f"the new policy ends the session of agent {spec.agent}, and without its key no other can be had"
+        agent = (Signer("agent", spec.agent),)
+        request = HttpRequest("PATCH", path, body)
+        return (Step("change the delegation policy", request, rotates=True, keys=agent, otherwise=otherwise),)
+
+    def _pair(self, spec: Spec) -> tuple[Step, ...]:
+        base: tuple[Segment, ...] = ("machines", spec.record, "agent-pairings")
+        who = {
+            "agentAddress": spec.agent_address,
+            "agentProvider": spec.fields["agentProvider"],
+            "agentRole": spec.fields["agentRole"],
+        }
+        more = {k: spec.fields[k] for k in ("description", "delegationPolicy") if spec.fields[k] is not None}
+        create = SignedRequest(
+            challenge=HttpRequest("POST", (*base, "challenges"), who),
+            names=(spec.record, spec.agent_address),
+            signer=Signer("agent", spec.agent),
+            request=HttpRequest("POST", base, {**who, **more}),
+            proof="agentProof",
+            secret=SecretTarget("pairingToken", spec.address.name),
+        )
+        steps = (Step("pair the agent", create),)
+        if spec.fields["status"] != "paused":
+            return steps
+        own = HttpRequest("PATCH", (*base, Output(spec.address, "id")), {"status": "paused"}, touches=spec.address.name)
+        return (*steps, Step("pause the pairing", own))
+
+    def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
+        policy = spec.fields["delegationPolicy"] or {}
+        fields = {
+            "agentAddress": spec.agent_address,
+            **{k: v for k, v in spec.fields.items() if k != "delegationPolicy"},
+        }
+        fields |= {f"delegationPolicy.{name}": value for name, value in policy.items() if value not in (None, ())}
+        return tuple(FieldChange(name, None, value) for name, value in fields.items() if value is not None)
+
+    def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
+        return {"id": state["id"]}
+
+
+def _policies(fleet: Fleet) -> Mapping[str, DelegationPolicy]:
+    section = fleet.section(DelegationSection)
+    return section.delegation_policies if section else {}
+
+
+def _alive(pairing: Json) -> bool:
+    return pairing.get("status") != "revoked"
+
+
+def _wire(policy: DelegationPolicy) -> dict[str, Any]:
+    """The whole policy with explicit nulls: a PATCH replaces it, and only null clears a limit for sure."""
+    return policy.model_dump(by_alias=True, mode="json")
+
+
+def _normal(policy: Json) -> dict[str, Any]:
+    lists = {name: policy.get(name) or [] for name in LISTS}
+    return lists | {name: policy.get(name) for name in LIMITS}

@@ -1,0 +1,143 @@
+"""A machine's record in Machine Markets: enrolled with a proof of its identity, then activated."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.core.address import Address, Output, placeholders
+from reconciler.core.change import FieldChange
+from reconciler.core.diff import compare
+from reconciler.core.effects import HttpRequest, SignedRequest, Signer, Step
+from reconciler.core.errors import Rejected
+from reconciler.core.fleet import Fleet, Machine, Mistake, Name, Section
+from reconciler.core.kind import Kind, Need
+from reconciler.core.observation import Absent, Present, Unreadable
+from reconciler.core.ports import Json, Reader
+
+
+class MarketSection(Section):
+    """Enrols the machine in Machine Markets. Leave the whole block out to keep it out."""
+
+    machine_type: str
+    """Free text, e.g. air-sensor, robot, edge-node."""
+    runtime_profile: str
+    """Free text, e.g. linux-arm64, linux-docker."""
+    display_name: str | None = None
+    """The machine's name unless said otherwise."""
+    owner_id: str | None = None
+    """did:peaq:<operator> unless said otherwise."""
+    capabilities: tuple[str, ...] | None = None
+    labels: Mapping[str, str] | None = None
+    policies: tuple[Name, ...] | None = None
+    """Names under machinePolicies."""
+    skill_keys: tuple[str, ...] | None = None
+    record_id: str | None = None
+    """Adopts a record that the list does not show, by its id (mach_…)."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    address: Address
+    identity_ref: str
+    fields: Mapping[str, Any]
+    record_id: str | None
+    operator: str
+
+
+class MachineRecord(Kind[Spec, Json]):
+    name = "machine_record"
+    sections = {"machine.market": MarketSection}
+
+    def expand(self, fleet: Fleet) -> Iterable[Spec]:
+        for machine in fleet.machines:
+            market = machine.section(MarketSection)
+            if market is not None and machine.custody != "none":
+                owner = f"did:peaq:{fleet.operator_of(machine).address}"
+                address = Address(self.name, machine.name)
+                ref = f"did:peaq:{machine.address}"
+                yield Spec(address, ref, _fields(machine, market, owner), market.record_id, machine.operator)
+
+    def check(self, fleet: Fleet) -> Iterable[Mistake]:
+        known = getattr(fleet, "machine_policies", {})
+        for index, machine in enumerate(fleet.machines):
+            market = machine.section(MarketSection)
+            if market is None:
+                continue
+            if fleet.services.markets is None:
+                message = "the machine is to be enrolled, but services.markets is not set"
+                hint = "add `services: {markets: {url: …}}`, or take the market block out"
+                yield Mistake(loc=("machines", index, "market"), message=message, hint=hint)
+            for place, name in enumerate(market.policies or ()):
+                if name not in known:
+                    loc = ("machines", index, "market", "policies", place)
+                    hint = f"declared policies: {', '.join(known) or 'none'}"
+                    yield Mistake(loc=loc, message=f"no policy `{name}` under machinePolicies", hint=hint)
+
+    def needs(self, spec: Spec) -> Iterable[Need]:
+        yield Need(Address("machine_did", spec.address.name))
+        for output in placeholders(spec.fields.get("policyIds")):
+            if isinstance(output, Output):
+                yield Need(output.address)
+
+    async def observe(self, spec: Spec, read: Reader) -> Present[Json] | Absent | Unreadable:
+        wanted = spec.identity_ref.lower()
+        for record in await read.items("machines"):
+            if str(record.get("identityRef")).lower() == wanted:
+                return Present(record)
+        if spec.record_id is None:
+            return Absent()
+        try:
+            return Present(await read.item("machines", spec.record_id))
+        except Rejected as error:
+            return Absent() if error.reason == "NOT_FOUND" else Unreadable(str(error))
+
+    def refuse(self, spec: Spec, state: Json | None) -> str | None:
+        if state is None:
+            return None
+        if str(state.get("identityRef")).lower() != spec.identity_ref.lower():
+            return f"record {state['id']} belongs to {state.get('identityRef')}; correct market.recordId"
+        if state.get("status") not in ("draft", "active"):
+            return (
+                f"Machine Markets set the record to {state.get('status')}; clear that with them, it is not ours to undo"
+            )
+        return None
+
+    def diff(self, spec: Spec, state: Json) -> tuple[FieldChange, ...]:
+        return compare({**spec.fields, "status": "active"}, state)
+
+    def steps(self, spec: Spec, state: Json | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
+        if state is not None:
+            body = {change.field: change.after for change in fields}
+            return (Step("change the record", HttpRequest("PATCH", ("machines", state["id"]), body)),)
+        body = {"identityRef": spec.identity_ref, **{k: v for k, v in spec.fields.items() if v is not None}}
+        enrol = SignedRequest(
+            challenge=HttpRequest("POST", ("machine-identity", "challenges"), {"identityRef": spec.identity_ref}),
+            names=(spec.identity_ref,),
+            signer=Signer("machine", spec.address.name),
+            others=(Signer("operator", spec.operator),),
+            request=HttpRequest("POST", ("machines",), body),
+            proof="identityProof",
+        )
+        activate = HttpRequest("PATCH", ("machines", Output(spec.address, "id")), {"status": "active"})
+        return (Step("enrol with a proof of identity", enrol), Step("activate the record", activate))
+
+    def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
+        fields = {"identityRef": spec.identity_ref, **spec.fields}
+        return tuple(FieldChange(name, None, value) for name, value in fields.items() if value is not None)
+
+    def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
+        return {"id": state["id"]}
+
+
+def _fields(machine: Machine, market: MarketSection, owner: str) -> dict[str, Any]:
+    policies = market.policies
+    return {
+        "displayName": market.display_name or machine.name,
+        "ownerId": market.owner_id or owner,
+        "machineType": market.machine_type,
+        "runtimeProfile": market.runtime_profile,
+        "capabilities": market.capabilities,
+        "labels": market.labels,
+        "policyIds": None if policies is None else tuple(Output(Address("machine_policy", n), "id") for n in policies),
+        "skillKeys": market.skill_keys,
+    }

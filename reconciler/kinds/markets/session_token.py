@@ -1,0 +1,159 @@
+"""The session token of a pairing: shown once, kept in a sink, replaced whenever it stops being valid."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydantic import model_validator
+
+from reconciler.core.address import Address, Output
+from reconciler.core.change import FieldChange
+from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step
+from reconciler.core.fleet import Duration, Fleet, Section
+from reconciler.core.kind import Kind, Need
+from reconciler.core.observation import Absent, Present, Unreadable
+from reconciler.core.ports import Json, Reader, Receipt, Stored
+
+
+class TokenSink(Section):
+    """Where tokens are written."""
+
+    directory: str
+    """One file per pairing, mode 0600, named <machine>.<agent>.token; relative to the manifest."""
+
+
+class Tokens(Section):
+    mode: Literal["onChange", "keepFresh"] = "onChange"
+    """onChange rotates when a token stopped being valid; keepFresh also before it expires."""
+    rotate_before: Duration | None = None
+    """keepFresh: rotate when the token has less than this left, e.g. 10m."""
+    sink: TokenSink = TokenSink(directory=".fleetctl/tokens")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Tokens":
+        if (self.mode == "keepFresh") != (self.rotate_before is not None):
+            raise ValueError("`rotateBefore` goes with `mode: keepFresh`, and only with it")
+        return self
+
+
+class TokensSection(Section):
+    tokens: Tokens = Tokens()
+    """How session tokens of agents are kept."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    address: Address
+    identity_ref: str
+    agent: str
+    agent_address: str
+    record: str | Output
+    rotate_before: int | None
+    """Seconds; None where the clock never rotates."""
+    paused: bool
+
+
+@dataclass(frozen=True)
+class State:
+    pairing: Json
+    receipt: Receipt | None
+    stored: Stored
+    seconds_left: float | None
+    """Until the session expires; None where the server does not say."""
+
+
+class SessionToken(Kind[Spec, State]):
+    name = "session_token"
+    sections = {"fleet": TokensSection}
+
+    def expand(self, fleet: Fleet) -> Iterable[Spec]:
+        section = fleet.section(TokensSection)
+        before = section.tokens.rotate_before if section else None
+        for machine in fleet.machines:
+            for pairing in getattr(machine, "pairings", ()) if machine.custody != "none" else ():
+                yield Spec(
+                    Address(self.name, f"{machine.name}/{pairing.agent}"),
+                    f"did:peaq:{machine.address}",
+                    pairing.agent,
+                    fleet.agents[pairing.agent].address or "",
+                    Output(Address("machine_record", machine.name), "id"),
+                    before,
+                    pairing.paused,
+                )
+
+    def needs(self, spec: Spec) -> Iterable[Need]:
+        yield Need(Address("agent_pairing", spec.address.name), triggers=True)
+
+    async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
+        wanted, agent = spec.identity_ref.lower(), spec.agent_address.lower()
+        records = [r for r in await read.items("machines") if str(r.get("identityRef")).lower() == wanted]
+        if not records:
+            return Absent()
+        for pairing in await read.items("machines", records[0]["id"], "agent-pairings"):
+            if str(pairing.get("agentAddress")).lower() == agent and pairing.get("status") != "revoked":
+                expires = pairing.get("sessionExpiresAt")
+                left = _seconds(expires) - read.now() if expires else None
+                receipt, stored = read.receipt(spec.address.name), await read.stored(spec.address.name)
+                return Present(State(pairing, receipt, stored, left))
+        return Absent()
+
+    def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:
+        reason = "" if spec.paused else _stale(spec, state)
+        return (FieldChange("token", "session", "new session", note=reason),) if reason else ()
+
+    def triggered(self, spec: Spec) -> tuple[FieldChange, ...]:
+        if spec.paused:
+            return ()
+        return (FieldChange("token", "session", "new session", note="the delegation policy changes"),)
+
+    def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
+        if state is None:
+            return ()  # the token comes with the pairing
+        pairing = state.pairing
+        base: tuple[Segment, ...] = ("machines", spec.record, "agent-pairings")
+        # The challenge must repeat what the pairing says now, or the session is refused.
+        who = {name: pairing[name] for name in ("agentAddress", "agentProvider", "agentRole")}
+        who |= {"agentDid": pairing["agentDid"]} if pairing.get("agentDid") else {}
+        rotate = SignedRequest(
+            challenge=HttpRequest("POST", (*base, "challenges"), who),
+            names=(spec.record, spec.agent_address),
+            signer=Signer("agent", spec.agent),
+            request=HttpRequest("POST", (*base, pairing["id"], "sessions"), {}),
+            proof="agentProof",
+            secret=SecretTarget("pairingToken", spec.address.name),
+        )
+        return (Step("rotate the session token", rotate, rotates=True),)
+
+    def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
+        return (FieldChange("token", None, "session", note="issued with the pairing"),)
+
+    def equal(self, spec: Spec, state: State) -> str:
+        if spec.paused:
+            return "the pairing is paused"
+        if state.seconds_left is not None and state.seconds_left <= 0:
+            return f"expired at {state.pairing['sessionExpiresAt']}; nothing else changed"
+        return "the stored token is that of the current session"
+
+
+def _stale(spec: Spec, state: State) -> str:
+    """Why the stored token is not (or will not stay) valid, or ""."""
+    pairing, receipt, stored = state.pairing, state.receipt, state.stored
+    if not pairing.get("hasAuthToken"):
+        return "the pairing has no session"
+    if stored.readable and not stored.digest:
+        return "no token is stored"
+    if stored.readable and stored.last_four != pairing.get("tokenLastFour"):
+        return "the stored token is not that of the current session"
+    if receipt is not None and receipt.pairing_id == pairing["id"]:
+        if receipt.session_issued_at != pairing.get("sessionIssuedAt"):
+            return "another session was issued since"
+        if str(pairing.get("updatedAt")) > receipt.updated_at:
+            return "the pairing was changed after its session was issued"
+    if spec.rotate_before is not None and state.seconds_left is not None and state.seconds_left < spec.rotate_before:
+        return "the token is about to expire"
+    return ""
+
+
+def _seconds(stamp: str) -> float:
+    return datetime.fromisoformat(stamp).timestamp()

@@ -1,0 +1,140 @@
+"""The attributes of a machine's DID: flat text, written by the machine's own key, all changes in one atomic batch."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reconciler.core.address import Address, Output
+from reconciler.core.change import FieldChange
+from reconciler.core.diff import compare
+from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
+from reconciler.core.fleet import Fleet, Machine, Mistake, Section
+from reconciler.core.kind import Kind, Need
+from reconciler.core.observation import Absent, Present, Unreadable
+from reconciler.core.ports import Reader
+
+ADD = "addAttribute(address,bytes,bytes,uint32)"
+UPDATE = "updateAttribute(address,bytes,bytes,uint32)"
+REMOVE = "removeAttribute(address,bytes)"
+OWN_NAMES = ("machineId", "nftTokenId", "operator", "documentation_url", "data_api", "data_visibility")
+FOREVER = 0
+Ascii = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$", max_length=2560)]
+AttributeName = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,64}$")]
+
+
+class DidSection(Section):
+    attributes: Mapping[AttributeName, Ascii | None] = {}
+    """More DID attributes of your own; null removes one."""
+    data_visibility: Literal["public", "private", "onchain"] | None = None
+    """Who may see the machine's data: public reads dataApi, onchain only on-chain events, private neither."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    address: Address
+    account: str
+    declared: Mapping[str, str | Output | None]
+    """Value by attribute name; None means that it must not be there."""
+    deposit: int
+
+
+State = Mapping[str, str | None]
+
+
+class MachineDid(Kind[Spec, State]):
+    name = "machine_did"
+    sections = {"machine.v1": DidSection}
+
+    def expand(self, fleet: Fleet) -> Iterable[Spec]:
+        for machine in fleet.machines:
+            if machine.custody != "none":
+                address = Address(self.name, machine.name)
+                operator = fleet.operator_of(machine).address
+                declared = _declared(machine, f"did:peaq:{operator}")
+                yield Spec(address, machine.address or "", declared, fleet.network.did_deposit)
+
+    def check(self, fleet: Fleet) -> Iterable[Mistake]:
+        for index, machine in enumerate(fleet.machines):
+            section = machine.section(DidSection)
+            for name in section.attributes if section else ():
+                if name in OWN_NAMES:
+                    loc = ("machines", index, "v1", "attributes", name)
+                    yield Mistake(loc=loc, message=f"`{name}` is written by fleetctl itself", hint=_instead(name))
+
+    def needs(self, spec: Spec) -> Iterable[Need]:
+        for kind in ("machine_identity", "machine_nft", "wallet_funding"):
+            yield Need(Address(kind, spec.address.name))
+
+    async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
+        state = {name: await read.attribute(spec.account, name) for name in spec.declared}
+        return Present(state) if any(value is not None for value in state.values()) else Absent()
+
+    def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:
+        # The official clients write an empty `operator` where there is none.
+        observed = {name: value or None for name, value in state.items()}
+        removed = tuple(
+            FieldChange(name, observed[name], None)
+            for name, value in spec.declared.items()
+            if not value and observed.get(name) is not None
+        )
+        return compare({name: value or None for name, value in spec.declared.items()}, observed) + removed
+
+    def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
+        observed = state or {}
+        wanted = [f.field for f in fields] if state else [n for n, v in spec.declared.items() if v]
+        calls = tuple(self._call(spec, observed.get(name), name) for name in wanted)
+        # An attribute that somebody else put on this DID can be changed by nobody but them.
+        probes = tuple(
+            self._write(spec, UPDATE, (spec.account, name.encode(), _text(observed[name]), FOREVER))
+            for name in wanted
+            if observed.get(name) is not None
+        )
+        return (Step(f"write {len(calls)} DID attribute(s)", ChainGroup(calls), probes=probes),) if calls else ()
+
+    def _call(self, spec: Spec, observed: str | None, name: str) -> ChainCall:
+        value = spec.declared[name]
+        if not value:
+            return self._write(spec, REMOVE, (spec.account, name.encode()))
+        args = (spec.account, name.encode(), value, FOREVER)
+        if observed is None:
+            return self._write(spec, ADD, args, spec.deposit)
+        return self._write(spec, UPDATE, args)
+
+    def _write(self, spec: Spec, function: str, args: tuple[object, ...], deposit: int = 0) -> ChainCall:
+        signer = Signer("machine", spec.address.name)
+        return ChainCall(signer, "did", function, args, deposit=deposit, gas=250_000, purpose="deposit")
+
+    def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
+        return tuple(FieldChange(name, None, value) for name, value in spec.declared.items() if value)
+
+    def equal(self, spec: Spec, state: State) -> str:
+        return f"all {len(spec.declared)} attributes as declared"
+
+
+def _declared(machine: Machine, operator_did: str) -> dict[str, str | Output | None]:
+    identity, nft = Address("machine_identity", machine.name), Address("machine_nft", machine.name)
+    section = machine.section(DidSection) or DidSection()
+    optional = {
+        "documentation_url": machine.metadata.documentation_url,
+        "data_api": machine.metadata.data_api,
+        "data_visibility": section.data_visibility,
+    }
+    return {
+        "machineId": Output(identity, "id"),
+        "nftTokenId": Output(nft, "token"),
+        "operator": Output(identity, "operator_did", expected=operator_did),
+        **{name: value for name, value in optional.items() if value is not None},
+        **section.attributes,
+    }
+
+
+def _text(value: str | None) -> str:
+    return value or ""
+
+
+def _instead(name: str) -> str:
+    places = {"documentation_url": "metadata.documentationUrl", "data_api": "metadata.dataApi"}
+    places["data_visibility"] = "v1.dataVisibility"
+    return f"set {places[name]} instead" if name in places else "leave it out"

@@ -1,0 +1,107 @@
+"""A machine's identity: registered by its operator for one bond, for ever. Status is the only part that can change."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from reconciler.core.address import Address, Output
+from reconciler.core.change import FieldChange
+from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
+from reconciler.core.fleet import ZERO_ADDRESS, Fleet, Section
+from reconciler.core.kind import Kind, Need
+from reconciler.core.observation import Absent, Present, Unreadable
+from reconciler.core.ports import Reader
+
+STATUS = {0: "none", 1: "pending", 2: "verified", 3: "rejected", 4: "deactivated"}
+
+
+class StatusSection(Section):
+    status: Literal["active", "deactivated"] = "active"
+    """Deactivate or reactivate the identity; the bond stays locked either way."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    address: Address
+    account: str
+    operator: str
+    operator_name: str
+    bond: int | Output
+    status: str
+
+
+@dataclass(frozen=True)
+class State:
+    id: str
+    operator: str
+    """Account that registered it; the zero address where the machine registered itself."""
+    status: str
+
+
+class MachineIdentity(Kind[Spec, State]):
+    name = "machine_identity"
+    sections = {"machine.v1": StatusSection}
+
+    def expand(self, fleet: Fleet) -> Iterable[Spec]:
+        for machine in fleet.machines:
+            section = machine.section(StatusSection) or StatusSection()
+            yield Spec(
+                Address(self.name, machine.name),
+                machine.address or "",
+                fleet.operator_of(machine).address or "",
+                machine.operator,
+                Output(Address("registry", "v1"), "min_bond"),
+                section.status,
+            )
+
+    def needs(self, spec: Spec) -> Iterable[Need]:
+        yield Need(Address("registry", "v1"))
+        yield Need(Address("operator_identity", spec.operator_name))
+
+    async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
+        (machine_id,) = await read.view("identityRegistry", "machineIdOfOwner(address)(uint256)", spec.account)
+        if not machine_id:
+            return Absent()
+        _, _, exists, status = await read.view(
+            "identityRegistry", "getVerificationInfo(uint256)(address,address,bool,uint8)", machine_id
+        )
+        (operator,) = await read.view("identityRegistry", "operatorOf(uint256)(address)", machine_id)
+        if not exists:
+            return Unreadable(f"the registry knows id {machine_id} for {spec.account} and also denies it")
+        return Present(State(str(machine_id), operator, STATUS.get(status, f"status {status}")))
+
+    def refuse(self, spec: Spec, state: State | None) -> str | None:
+        if state is None:
+            return "not registered, and declared deactivated; nothing to do" if spec.status != "active" else None
+        if state.operator not in (ZERO_ADDRESS, "") and state.operator.lower() != spec.operator.lower():
+            return f"registered by another operator, {state.operator}; only that operator can manage it"
+        if state.status == "rejected":
+            return "the registry's owner rejected this machine; ask them, fleetctl cannot change it"
+        return None
+
+    def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:
+        observed = "deactivated" if state.status == "deactivated" else "active"
+        return () if observed == spec.status else (FieldChange("status", observed, spec.status),)
+
+    def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
+        if state is None:
+            signer = Signer("operator", spec.operator_name)
+            function, args = "registerFor(address)", (spec.account,)
+            call = ChainCall(signer, "identityRegistry", function, args, spec.bond, gas=250_000, purpose="bond")
+            return (Step("register", ChainGroup((call,)), irreversible=True),)
+        verb = "deactivate" if spec.status == "deactivated" else "reactivate"
+        # Only the machine itself is sure to be allowed this.
+        machine = Signer("machine", spec.address.name)
+        call = ChainCall(machine, "identityRegistry", f"{verb}Machine(uint256)", (int(state.id),), gas=80_000)
+        return (Step(verb, ChainGroup((call,))),)
+
+    def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
+        return (FieldChange("account", None, spec.account), FieldChange("bond", None, spec.bond))
+
+    def outputs(self, spec: Spec, state: State) -> dict[str, object]:
+        own = state.operator in (ZERO_ADDRESS, "")
+        controller = Signer("machine", spec.address.name) if own else Signer("operator", spec.operator_name)
+        return {"id": state.id, "controller": controller, "operator_did": "" if own else f"did:peaq:{spec.operator}"}
+
+    def equal(self, spec: Spec, state: State) -> str:
+        return f"already registered as machine id {state.id}"
