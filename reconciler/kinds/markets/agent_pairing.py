@@ -115,11 +115,10 @@ class AgentPairing(Kind[Spec, Json]):
         yield Need(Address("machine_record", spec.address.name.split("/")[0]))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[Json] | Absent | Unreadable:
-        wanted = spec.identity_ref.lower()
-        records = [r for r in await read.items("machines") if str(r.get("identityRef")).lower() == wanted]
-        if not records:
+        record = await read.find("identityRef", spec.identity_ref, "machines")
+        if record is None:
             return Absent()
-        pairings = [p for p in await read.items("machines", records[0]["id"], "agent-pairings") if _alive(p)]
+        pairings = [p for p in await read.items("machines", record["id"], "agent-pairings") if _alive(p)]
         ours = [p for p in pairings if str(p.get("agentAddress")).lower() == spec.agent_address.lower()]
         receipt = read.receipt(spec.address.name)
         # A pairing that we made for this name under another address is ours to replace.
@@ -181,11 +180,9 @@ class AgentPairing(Kind[Spec, Json]):
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         policy = spec.fields["delegationPolicy"] or {}
-        fields = {
-            "agentAddress": spec.agent_address,
-            **{k: v for k, v in spec.fields.items() if k != "delegationPolicy"},
-        }
-        fields |= {f"delegationPolicy.{name}": value for name, value in policy.items() if value not in (None, ())}
+        fields = {name: value for name, value in spec.fields.items() if name != "delegationPolicy"}
+        fields |= {f"delegationPolicy.{name}": value for name, value in policy.items() if value not in (None, [])}
+        fields = {"agentAddress": spec.agent_address, **fields}
         return tuple(FieldChange(name, None, value) for name, value in fields.items() if value is not None)
 
     def outputs(self, spec: Spec, state: Json) -> dict[str, object]:

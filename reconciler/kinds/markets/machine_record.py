@@ -80,10 +80,9 @@ class MachineRecord(Kind[Spec, Json]):
                 yield Need(output.address)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[Json] | Absent | Unreadable:
-        wanted = spec.identity_ref.lower()
-        for record in await read.items("machines"):
-            if str(record.get("identityRef")).lower() == wanted:
-                return Present(record)
+        record = await read.find("identityRef", spec.identity_ref, "machines")
+        if record is not None:
+            return Present(record)
         if spec.record_id is None:
             return Absent()
         try:
@@ -97,9 +96,7 @@ class MachineRecord(Kind[Spec, Json]):
         if str(state.get("identityRef")).lower() != spec.identity_ref.lower():
             return f"record {state['id']} belongs to {state.get('identityRef')}; correct market.recordId"
         if state.get("status") not in ("draft", "active"):
-            return (
-                f"Machine Markets set the record to {state.get('status')}; clear that with them, it is not ours to undo"
-            )
+            return f"Machine Markets made the record {state.get('status')}; clear that with them"
         return None
 
     def diff(self, spec: Spec, state: Json) -> tuple[FieldChange, ...]:

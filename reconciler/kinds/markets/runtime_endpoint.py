@@ -71,12 +71,11 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
         yield Need(Address("machine_record", spec.address.name.split("/")[0]))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[Json] | Absent | Unreadable:
-        wanted = spec.identity_ref.lower()
-        records = [r for r in await read.items("machines") if str(r.get("identityRef")).lower() == wanted]
-        if not records:
+        record = await read.find("identityRef", spec.identity_ref, "machines")
+        if record is None:
             return Absent()
-        endpoints = await read.items("machines", records[0]["id"], "runtime-endpoints")
-        return next((Present(e) for e in endpoints if e.get("providerKey") == spec.provider), Absent())
+        endpoint = await read.find("providerKey", spec.provider, "machines", record["id"], "runtime-endpoints")
+        return Absent() if endpoint is None else Present(endpoint)
 
     def wanted(self, spec: Spec) -> bool:
         return spec.fields is not None

@@ -86,12 +86,12 @@ class SessionToken(Kind[Spec, State]):
         yield Need(Address("agent_pairing", spec.address.name), triggers=True)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
-        wanted, agent = spec.identity_ref.lower(), spec.agent_address.lower()
-        records = [r for r in await read.items("machines") if str(r.get("identityRef")).lower() == wanted]
-        if not records:
+        record = await read.find("identityRef", spec.identity_ref, "machines")
+        if record is None:
             return Absent()
-        for pairing in await read.items("machines", records[0]["id"], "agent-pairings"):
-            if str(pairing.get("agentAddress")).lower() == agent and pairing.get("status") != "revoked":
+        for pairing in await read.items("machines", record["id"], "agent-pairings"):
+            ours = str(pairing.get("agentAddress")).lower() == spec.agent_address.lower()
+            if ours and pairing.get("status") != "revoked":
                 expires = pairing.get("sessionExpiresAt")
                 left = _seconds(expires) - read.now() if expires else None
                 receipt, stored = read.receipt(spec.address.name), await read.stored(spec.address.name)
