@@ -1,10 +1,15 @@
 """Native token amounts: always wei inside, always with a unit outside."""
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
+
+from reconciler.core.address import expected
+from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
 
 PEAQ = 10**18
 GWEI = 10**9
@@ -44,3 +49,42 @@ Amount = Annotated[
         }
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one signer pays, in wei: values by purpose, deposits reserved by the runtime, gas at worst."""
+
+    bond: int = 0
+    transfer: int = 0
+    deposit: int = 0
+    gas: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.bond + self.transfer + self.deposit + self.gas
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.bond + other.bond,
+            self.transfer + other.transfer,
+            self.deposit + other.deposit,
+            self.gas + other.gas,
+        )
+
+
+def cost_of(steps: Iterable[Step], gas_price: int) -> dict[Signer, Cost]:
+    """Cost of the chain calls in `steps` by signer; values not yet known count as zero."""
+    totals: dict[Signer, Cost] = {}
+    for step in steps:
+        if isinstance(step.effect, ChainGroup):
+            for call in step.effect.calls:
+                signer = expected(call.signer)
+                totals[signer] = totals.get(signer, Cost()) + call_cost(call, gas_price)
+    return totals
+
+
+def call_cost(call: ChainCall, gas_price: int) -> Cost:
+    value = call.value if isinstance(call.value, int) else 0
+    bond, transfer = (value, 0) if call.purpose == "bond" else (0, value)
+    return Cost(bond, transfer, call.deposit, call.gas * gas_price)

@@ -1,0 +1,68 @@
+"""Checks on a whole plan. A refusal names the limit, the numbers, and what would pass it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.core.change import Action
+from reconciler.core.effects import ChainGroup, Signer
+from reconciler.core.fleet import Guards
+from reconciler.core.money import Cost, format_amount
+from reconciler.core.plan import Plan
+
+
+@dataclass(frozen=True)
+class Refusal:
+    code: str
+    message: str
+    hint: str
+
+
+def refusals(
+    plan: Plan, guards: Guards, balances: Mapping[Signer, int], accounts: Mapping[Signer, str]
+) -> list[Refusal]:
+    """Every reason not to run `plan`. `balances` are wei by signer, `accounts` their addresses."""
+    costs = plan.costs()
+    found = [*_spend(costs, guards), *_removals(plan, guards)]
+    incoming = _incoming(plan)
+    for signer, cost in costs.items():
+        if signer not in balances:
+            continue
+        available = balances[signer] + incoming.get(accounts[signer].lower(), 0)
+        if available < cost.total:
+            found.append(_short(signer, accounts[signer], cost, available))
+    return found
+
+
+def _spend(costs: Mapping[Signer, Cost], guards: Guards) -> list[Refusal]:
+    # Machines spend what operators sent them: counting both would count it twice.
+    total = sum(cost.total for signer, cost in costs.items() if signer.role == "operator")
+    if guards.max_spend is None or total <= guards.max_spend:
+        return []
+    message = f"the plan may cost {format_amount(total)}; guards.maxSpend allows {format_amount(guards.max_spend)}"
+    return [Refusal("guard.max_spend", message, "raise guards.maxSpend, or take machines out of this apply")]
+
+
+def _removals(plan: Plan, guards: Guards) -> list[Refusal]:
+    count = plan.count(Action.DELETE, Action.REPLACE)
+    if guards.max_removals is None or count <= guards.max_removals:
+        return []
+    message = f"the plan removes or replaces {count} resources; guards.maxRemovals allows {guards.max_removals}"
+    return [Refusal("guard.max_removals", message, "raise guards.maxRemovals if that is what you want")]
+
+
+def _incoming(plan: Plan) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for change in plan.acting:
+        for step in change.steps:
+            for call in step.effect.calls if isinstance(step.effect, ChainGroup) else ():
+                if not call.function and isinstance(call.value, int):
+                    totals[call.to.lower()] = totals.get(call.to.lower(), 0) + call.value
+    return totals
+
+
+def _short(signer: Signer, account: str, cost: Cost, available: int) -> Refusal:
+    parts = {"bonds": cost.bond, "transfers": cost.transfer, "DID deposits": cost.deposit, "gas at worst": cost.gas}
+    spent = " + ".join(f"{format_amount(wei)} {what}" for what, wei in parts.items() if wei)
+    message = f"{signer} ({account}) holds {format_amount(available)} and needs {format_amount(cost.total)}: {spent}"
+    missing = format_amount(cost.total - available)
+    return Refusal("guard.balance", message, f"send at least {missing} to {account}")

@@ -1,0 +1,239 @@
+"""The plan: a value, built without I/O, that says what to do with every resource and why."""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any
+
+from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, placeholders
+from reconciler.core.change import Action, FieldChange
+from reconciler.core.effects import Effect, SignedRequest, Signer, Step, signer_of
+from reconciler.core.graph import ordered
+from reconciler.core.kind import Need, Resource, Spec, Strength
+from reconciler.core.money import Cost, cost_of
+from reconciler.core.observation import Observation, Present, Unreadable
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything a plan is made from."""
+
+    resources: tuple[Resource, ...]
+    observations: Mapping[Address, Observation[Any]]
+    has_key: Callable[[Signer], bool]
+    denials: Mapping[Address, str] = field(default_factory=dict)
+    """Why the world would refuse a change, found by simulating it."""
+    gas_price: int = 0
+    """Worst case, in wei."""
+    allow_token_loss: bool = False
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlannedChange:
+    resource: Resource
+    """With its spec bound as far as values are known."""
+    action: Action
+    reason: str = ""
+    fields: tuple[FieldChange, ...] = ()
+    steps: tuple[Step, ...] = ()
+    unreadable: bool = False
+
+    @property
+    def address(self) -> Address:
+        return self.resource.address
+
+    @property
+    def irreversible(self) -> bool:
+        return any(step.irreversible for step in self.steps)
+
+    @property
+    def rotates(self) -> bool:
+        return any(step.rotates and isinstance(step.effect, SignedRequest) for step in self.steps)
+
+
+@dataclass(frozen=True)
+class Plan:
+    changes: tuple[PlannedChange, ...]
+    """In an order in which each comes after what it needs."""
+    gas_price: int = 0
+    notices: tuple[str, ...] = ()
+
+    @property
+    def acting(self) -> tuple[PlannedChange, ...]:
+        return tuple(change for change in self.changes if change.action.acts)
+
+    def count(self, *actions: Action) -> int:
+        return sum(change.action in actions for change in self.changes)
+
+    def costs(self) -> dict[Signer, Cost]:
+        """What each signer may have to pay at worst."""
+        return cost_of((step for change in self.acting for step in change.steps), self.gas_price)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what the plan would do; the same for the same fleet and world in any order."""
+        parts = sorted(json.dumps(_plain(_essence(change)), sort_keys=True) for change in self.changes)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def build_plan(scene: Scene) -> Plan:
+    """Judge every resource. First by itself, to learn what wallets will be asked for, then in order of need."""
+    resources = {resource.address: resource for resource in scene.resources}
+    needs = {address: tuple(r.kind.needs(r.spec)) for address, r in resources.items()}
+    order = ordered({address: [need.address for need in wanted] for address, wanted in needs.items()})
+    known = _known_outputs(scene)
+    alone = [_judge(scene, resources[address], known) for address in order]
+    burdens = _burdens(alone, scene.gas_price)
+    done: dict[Address, PlannedChange] = {}
+    for address in order:
+        change = _judge(scene, resources[address], _resolver(known, burdens, done))
+        done[address] = _propagate(change, needs[address], done, scene)
+    return Plan(tuple(done.values()), scene.gas_price, scene.notices)
+
+
+def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
+    """What to do with one resource as it stands now, its needs aside."""
+    return _judge(scene, resource, resolve)
+
+
+def _judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
+    bound = Resource(resource.kind, bind(resource.spec, resolve))
+    kind, spec = bound.kind, bound.spec
+    observation = scene.observations[resource.address]
+    if isinstance(observation, Unreadable):
+        return PlannedChange(bound, Action.BLOCKED, observation.reason, unreadable=True)
+    state = observation.state if isinstance(observation, Present) else None
+    if refusal := kind.refuse(spec, state):
+        return PlannedChange(bound, Action.BLOCKED, refusal)
+    if not kind.wanted(spec):
+        return _removal(bound, state)
+    if state is None:
+        steps = kind.steps(spec, None, ())
+        change = PlannedChange(bound, Action.CREATE, "", kind.creates(spec), steps)
+    elif fields := kind.diff(spec, state):
+        action = Action.REPLACE if any(f.replaces for f in fields) else Action.UPDATE
+        reason = "; ".join(dict.fromkeys(f.note for f in fields if f.note))
+        change = PlannedChange(bound, action, reason, fields, kind.steps(spec, state, fields))
+    else:
+        return PlannedChange(bound, Action.NO_OP, kind.equal(spec, state))
+    return _permitted(change, scene)
+
+
+def _removal(bound: Resource, state: object) -> PlannedChange:
+    if state is None:
+        return PlannedChange(bound, Action.NO_OP, "absent, as declared")
+    steps = bound.kind.steps(bound.spec, state, ())
+    return PlannedChange(bound, Action.DELETE, "declared absent", (), steps)
+
+
+def _permitted(change: PlannedChange, scene: Scene) -> PlannedChange:
+    """`change`, unless the world would refuse it or a key it takes is not at hand."""
+    if denial := scene.denials.get(change.address):
+        return PlannedChange(change.resource, Action.BLOCKED, denial, change.fields)
+    for step in change.steps:
+        if missing := _missing_key(step.effect, scene.has_key):
+            reason = f"the key of {missing} is not at hand"
+            return PlannedChange(change.resource, Action.PARKED, reason, change.fields)
+        if not scene.allow_token_loss and not all(scene.has_key(key) for key in step.keys):
+            reason = f"{step.otherwise}; pass --allow-token-loss to do it all the same"
+            return PlannedChange(change.resource, Action.BLOCKED, reason, change.fields)
+    return change
+
+
+def _missing_key(effect: Effect, has_key: Callable[[Signer], bool]) -> Signer | None:
+    signer = signer_of(effect)
+    others = effect.others if isinstance(effect, SignedRequest) else ()
+    return None if signer is None or any(has_key(s) for s in (signer, *others)) else signer
+
+
+def _propagate(
+    change: PlannedChange, needs: Iterable[Need], done: Mapping[Address, PlannedChange], scene: Scene
+) -> PlannedChange:
+    """Spread blocked and parked to what needs it, and rotation to what it triggers."""
+    hard = [done[n.address] for n in needs if n.strength is not Strength.SOFT and n.address in done]
+    if change.action.acts:
+        for action in (Action.BLOCKED, Action.PARKED):
+            if stuck := next((d for d in hard if d.action is action), None):
+                reason = f"waits for {stuck.address}, which is {action}"
+                return PlannedChange(change.resource, action, reason, change.fields)
+    triggers = {n.address for n in needs if n.triggers}
+    if change.action is Action.NO_OP and any(_ends_session(d) for d in hard if d.address in triggers):
+        return _triggered(change, scene)
+    return change
+
+
+def _ends_session(change: PlannedChange) -> bool:
+    return change.action.acts and any(step.rotates for step in change.steps)
+
+
+def _triggered(change: PlannedChange, scene: Scene) -> PlannedChange:
+    kind, spec = change.resource.kind, change.resource.spec
+    observation = scene.observations[change.address]
+    fields = kind.triggered(spec)
+    if not fields or not isinstance(observation, Present):
+        return change
+    steps = kind.steps(spec, observation.state, fields)
+    return _permitted(PlannedChange(change.resource, Action.UPDATE, fields[0].note, fields, steps), scene)
+
+
+def _known_outputs(scene: Scene) -> Resolve:
+    """Resolves the Outputs of what is already there."""
+    specs: dict[Address, tuple[Resource, Spec]] = {r.address: (r, r.spec) for r in scene.resources}
+
+    def resolve(wanted: Placeholder) -> object | None:
+        if isinstance(wanted, Burden) or wanted.address not in specs:
+            return None
+        observation = scene.observations[wanted.address]
+        resource, spec = specs[wanted.address]
+        if not isinstance(observation, Present):
+            return None
+        return resource.kind.outputs(spec, observation.state).get(wanted.field)
+
+    return resolve
+
+
+def _resolver(known: Resolve, burdens: Mapping[str, int], done: Mapping[Address, PlannedChange]) -> Resolve:
+    def resolve(wanted: Placeholder) -> object | None:
+        if isinstance(wanted, Burden):
+            return burdens.get(wanted.signer, 0)
+        change = done.get(wanted.address)
+        if change is not None and change.action is Action.BLOCKED:
+            return NEVER
+        value = known(wanted)
+        return NEVER if value is None and change is not None and change.action is Action.PARKED else value
+
+    return resolve
+
+
+def _burdens(changes: Collection[PlannedChange], gas_price: int) -> dict[str, int]:
+    steps = (step for change in changes if change.action.acts for step in change.steps)
+    return {str(signer): cost.deposit + cost.gas for signer, cost in cost_of(steps, gas_price).items()}
+
+
+def is_bound(value: object) -> bool:
+    """True where no Output is left inside."""
+    return not any(isinstance(p, Output) for p in placeholders(value))
+
+
+def _essence(change: PlannedChange) -> dict[str, object]:
+    return {
+        "address": str(change.address),
+        "action": change.action,
+        "fields": change.fields,
+        "steps": [(step.title, step.effect) for step in change.steps],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON data: dataclasses by field, bytes as hex, anything else as its text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
