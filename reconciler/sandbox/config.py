@@ -10,6 +10,8 @@ DID_PRECOMPILE = "0x0000000000000000000000000000000000000800"
 BATCH_PRECOMPILE = "0x0000000000000000000000000000000000000805"
 WPEAQ_PRECOMPILE = "0x0000000000000000000000000000000000000809"
 MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11"
+DELEGATE = "0x100000000000000000000000000000000000007F"
+"""Code that sandbox accounts are delegated to, so that Batch can call as them. Batch.sol knows it too."""
 
 
 @dataclass(frozen=True)
@@ -39,3 +41,7 @@ class SandboxConfig:
     contracts: Contracts = field(default_factory=Contracts)
     api_key: str = ""
     """Platform key that Machine Markets demands as `x-api-key`; empty means a public API."""
+    operator_address: str = ""
+    """The account whose key the sandbox made and funded."""
+    totp_secret: str = ""
+    """Base32 secret of the operator's second factor."""

@@ -1,0 +1,185 @@
+"""What the services read of the sandbox chain, over the dev node's plain JSON-RPC."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import httpx
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from reconciler.sandbox.config import SandboxConfig
+
+_ZERO = "0x" + "0" * 40
+# The DID precompile has no "exists": absence is one of these answers, anything else is a failure.
+_ABSENT = ("Cannot find the item", "AttributeNotFound", "0x4c92a369")
+
+
+class ChainUnavailable(Exception):
+    """The node did not answer, or answered with something the contracts would never say."""
+
+
+class TransferRefused(Exception):
+    """The node would not take a transfer."""
+
+
+@dataclass(frozen=True)
+class MachineFacts:
+    machine_id: int
+    wallet: str
+    owner: str
+    operator: str | None
+    status: int
+    bonded: bool
+    token_id: int
+
+
+class ChainView(Protocol):
+    async def machines(self, ids: Sequence[int]) -> list[MachineFacts | None]: ...
+    async def attributes(self, wanted: Sequence[tuple[str, str]]) -> list[str | None]: ...
+    async def machine_of_token(self, token_id: int) -> int: ...
+    async def balance(self, address: str) -> int: ...
+    async def send(self, sender: str, to: str, value: int) -> str: ...
+    async def problem(self) -> str | None: ...
+
+
+class RpcChain:
+    """A `ChainView` that packs every question of one call into one JSON-RPC batch."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self._config = config
+        self._ids = itertools.count(1)
+        self._clients: dict[int, httpx.AsyncClient] = {}
+
+    async def machines(self, ids: Sequence[int]) -> list[MachineFacts | None]:
+        at = self._config.contracts
+        questions = [
+            (to, _calldata(signature, "uint256", machine_id))
+            for machine_id in ids
+            for to, signature in (
+                (at.identity_registry, "getVerificationInfo(uint256)"),
+                (at.identity_registry, "operatorOf(uint256)"),
+                (at.identity_staking, "isStaked(uint256)"),
+                (at.machine_nft, "tokenIdOf(uint256)"),
+            )
+        ]
+        answers = await self._call_all(questions)
+        return [_facts(machine_id, answers[4 * n : 4 * n + 4]) for n, machine_id in enumerate(ids)]
+
+    async def attributes(self, wanted: Sequence[tuple[str, str]]) -> list[str | None]:
+        data = [
+            _selector("readAttribute(address,bytes)") + encode(["address", "bytes"], [who, name.encode()])
+            for who, name in wanted
+        ]
+        return [_attribute(answer) for answer in await self._call_all([(self._config.contracts.did, d) for d in data])]
+
+    async def machine_of_token(self, token_id: int) -> int:
+        data = _calldata("machineIdOf(uint256)", "uint256", token_id)
+        (answer,) = await self._call_all([(self._config.contracts.machine_nft, data)])
+        return 0 if "error" in answer else int(_decode(["uint256"], answer)[0])
+
+    async def balance(self, address: str) -> int:
+        (answer,) = await self._post([("eth_getBalance", [address, "latest"])])
+        return int(_result(answer), 16)
+
+    async def send(self, sender: str, to: str, value: int) -> str:
+        (answer,) = await self._post([("eth_sendTransaction", [{"from": sender, "to": to, "value": hex(value)}])])
+        if "error" in answer:
+            raise TransferRefused(str(answer["error"].get("message", "")))
+        return str(answer["result"])
+
+    async def problem(self) -> str | None:
+        """Why the chain cannot serve, or nothing."""
+        try:
+            (chain,) = await self._post([("eth_chainId", [])])
+            if int(_result(chain), 16) != self._config.chain_id:
+                return "the node serves another chain"
+            await self.machines([1])
+        except ChainUnavailable as problem:
+            return str(problem)
+        return None
+
+    async def _call_all(self, questions: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
+        return await self._post(
+            [("eth_call", [{"to": to, "data": "0x" + data.hex()}, "latest"]) for to, data in questions]
+        )
+
+    async def _post(self, calls: Sequence[tuple[str, list[Any]]]) -> list[dict[str, Any]]:
+        batch = [
+            {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params} for method, params in calls
+        ]
+        if not batch:
+            return []
+        try:
+            response = await self._client().post(self._config.node_url, json=batch)
+            by_id = {answer["id"]: answer for answer in response.raise_for_status().json()}
+            return [by_id[call["id"]] for call in batch]
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as problem:
+            raise ChainUnavailable("the chain node does not answer") from problem
+
+    def _client(self) -> httpx.AsyncClient:
+        """One client per event loop: an idle connection must not outlive the loop it was made in."""
+        key = id(asyncio.get_running_loop())
+        if key not in self._clients:
+            self._clients[key] = httpx.AsyncClient(timeout=10, trust_env=False)
+        return self._clients[key]
+
+
+def _selector(signature: str) -> bytes:
+    return bytes(keccak(text=signature)[:4])
+
+
+def _calldata(signature: str, kind: str, value: Any) -> bytes:
+    return _selector(signature) + encode([kind], [value])
+
+
+def _facts(machine_id: int, answers: list[dict[str, Any]]) -> MachineFacts | None:
+    owner, wallet, exists, status = _decode(["address", "address", "bool", "uint8"], answers[0])
+    if not exists:
+        return None
+    (operator,) = _decode(["address"], answers[1])
+    (bonded,) = _decode(["bool"], answers[2])
+    (token_id,) = _decode(["uint256"], answers[3])
+    return MachineFacts(
+        machine_id=machine_id,
+        wallet=to_checksum_address(wallet),
+        owner=to_checksum_address(owner),
+        operator=None if operator == _ZERO else to_checksum_address(operator),
+        status=status,
+        bonded=bonded,
+        token_id=token_id,
+    )
+
+
+def _attribute(answer: dict[str, Any]) -> str | None:
+    error = answer.get("error")
+    if error is not None and any(sign in _said(error) for sign in _ABSENT):
+        return None
+    ((_, value, _, _),) = _decode(["(bytes,bytes,uint32,uint256)"], answer)
+    return bytes(value).decode("utf-8", "replace")
+
+
+def _said(error: dict[str, Any]) -> str:
+    """The words of a revert, wherever the node puts them."""
+    data = str(error.get("data", ""))
+    reason = data
+    if data.startswith("0x08c379a0"):
+        reason = bytes.fromhex(data[10:]).decode("utf-8", "replace")
+    return f"{error.get('message', '')} {reason}"
+
+
+def _decode(kinds: list[str], answer: dict[str, Any]) -> tuple[Any, ...]:
+    try:
+        return decode(kinds, bytes.fromhex(str(_result(answer)).removeprefix("0x")))
+    except (DecodingError, ValueError) as problem:
+        raise ChainUnavailable("a contract did not answer as expected") from problem
+
+
+def _result(answer: dict[str, Any]) -> Any:
+    if "error" in answer:
+        raise ChainUnavailable("the chain node answered with an error")
+    return answer["result"]
