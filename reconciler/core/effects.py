@@ -55,14 +55,24 @@ Segment = str | Output
 
 
 @dataclass(frozen=True)
+class Touch:
+    """Says that a request moves the pairing's `updatedAt` without ending its session.
+
+    The receipt of `token` follows it if it still bears `seen`, the stamp from before.
+    """
+
+    token: str
+    seen: Segment
+
+
+@dataclass(frozen=True)
 class HttpRequest:
     """A request to Machine Markets; `path` is in segments below the API's root, `body` is JSON."""
 
     method: str
     path: tuple[Segment, ...]
     body: Mapping[str, Any] | None = None
-    touches: str = ""
-    """Token whose receipt must follow the pairing's new stamp: this request moves it without ending the session."""
+    touches: Touch | None = None
 
 
 @dataclass(frozen=True)

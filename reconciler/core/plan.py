@@ -83,22 +83,18 @@ def build_plan(scene: Scene) -> Plan:
     resources = {resource.address: resource for resource in scene.resources}
     needs = {address: tuple(r.kind.needs(r.spec)) for address, r in resources.items()}
     order = ordered({address: [need.address for need in wanted] for address, wanted in needs.items()})
-    known = _known_outputs(scene)
-    alone = [_judge(scene, resources[address], known) for address in order]
+    known = known_outputs(scene)
+    alone = [judge(scene, resources[address], known) for address in order]
     burdens = _burdens(alone, scene.gas_price)
     done: dict[Address, PlannedChange] = {}
     for address in order:
-        change = _judge(scene, resources[address], _resolver(known, burdens, done))
+        change = judge(scene, resources[address], _resolver(known, burdens, done))
         done[address] = _propagate(change, needs[address], done, scene)
     return Plan(tuple(done.values()), scene.gas_price, scene.notices)
 
 
 def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
     """What to do with one resource as it stands now, its needs aside."""
-    return _judge(scene, resource, resolve)
-
-
-def _judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
     bound = Resource(resource.kind, bind(resource.spec, resolve))
     kind, spec = bound.kind, bound.spec
     observation = scene.observations[resource.address]
@@ -178,7 +174,7 @@ def _triggered(change: PlannedChange, scene: Scene) -> PlannedChange:
     return _permitted(PlannedChange(change.resource, Action.UPDATE, fields[0].note, fields, steps), scene)
 
 
-def _known_outputs(scene: Scene) -> Resolve:
+def known_outputs(scene: Scene) -> Resolve:
     """Resolves the Outputs of what is already there."""
     specs: dict[Address, tuple[Resource, Spec]] = {r.address: (r, r.spec) for r in scene.resources}
 

@@ -1,0 +1,161 @@
+"""The write side of a chain: estimates, fees, broadcast and receipts, over JSON-RPC."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from reconciler.adapters import abi, reverts
+from reconciler.adapters.rpc import Rpc, RpcError
+from reconciler.core.effects import ChainCall
+from reconciler.core.errors import Rejected, Unreachable
+from reconciler.core.fleet import ContractAddresses
+from reconciler.core.ports import Block, Fees, Mined, Raw, Simulated
+
+BATCH_ALL = "batchAll(address[],uint256[],bytes[],uint64[])"
+KNOWN_ALREADY = ("already known", "already imported", "alreadyknown", "known transaction")
+REFUSED = {
+    "nonce too low": "nonce_too_low",
+    "nonce is too low": "nonce_too_low",
+    "replacement transaction underpriced": "underpriced",
+    "insufficient funds": "insufficient_funds",
+    "exceeds block gas limit": "gas_limit",
+    "intrinsic gas too low": "gas_limit",
+}
+TIP_SHARE = 10
+"""Fallback tip: a tenth of the base fee where the node does not suggest one."""
+
+
+class RpcChain:
+    """Implements the Chain port. Gas is in units, fees and values in wei."""
+
+    def __init__(self, rpc: Rpc, contracts: ContractAddresses) -> None:
+        self._rpc = rpc
+        self._contracts = contracts
+
+    async def _ask(self, method: str, *params: object) -> Any:
+        try:
+            return await self._rpc.call(method, *params)
+        except RpcError as error:
+            raise Unreachable(f"{method}: {error.message}") from None
+
+    async def chain_id(self) -> int:
+        return int(await self._ask("eth_chainId"), 16)
+
+    async def code(self, address: str) -> str:
+        return str(await self._ask("eth_getCode", address, "latest"))
+
+    async def head(self, tag: str = "latest") -> Block:
+        block = await self._block(tag)
+        if block is None:
+            raise Unreachable(f"the node has no {tag} block")
+        return block
+
+    async def block(self, number: int) -> Block | None:
+        return await self._block(hex(number))
+
+    async def _block(self, tag: str) -> Block | None:
+        found = await self._ask("eth_getBlockByNumber", tag, False)
+        if found is None:
+            return None
+        return Block(
+            int(found["number"], 16),
+            found["hash"],
+            int(found["timestamp"], 16),
+            int(found.get("baseFeePerGas") or "0x0", 16),
+            int(found["gasLimit"], 16),
+        )
+
+    async def nonce(self, address: str, tag: str) -> int:
+        return int(await self._ask("eth_getTransactionCount", address, tag), 16)
+
+    async def balance(self, address: str) -> int:
+        return int(await self._ask("eth_getBalance", address, "latest"), 16)
+
+    async def fees(self) -> Fees:
+        """Twice the base fee plus the tip; the plain gas price on a chain without EIP-1559."""
+        head = await self.head()
+        if head.base_fee == 0:
+            return Fees(int(await self._ask("eth_gasPrice"), 16), None)
+        try:
+            tip = int(await self._ask("eth_maxPriorityFeePerGas"), 16)
+        except Unreachable:
+            tip = head.base_fee // TIP_SHARE
+        return Fees(2 * head.base_fee + tip, tip)
+
+    async def estimate(self, sender: str, call: Raw) -> Simulated:
+        return await self._simulate("eth_estimateGas", sender, call)
+
+    async def dry_run(self, sender: str, call: Raw) -> Simulated:
+        """As `estimate`, but without asking for gas: an eth_call."""
+        return await self._simulate("eth_call", sender, call)
+
+    async def _simulate(self, method: str, sender: str, call: Raw) -> Simulated:
+        request = {"from": sender, "to": call.to, "value": hex(call.value), "data": call.data}
+        try:
+            result = await self._rpc.call(method, request, "latest")
+        except RpcError as error:
+            return Simulated(revert=_revert_name(error))
+        return Simulated(gas=int(result, 16) if method == "eth_estimateGas" else 0)
+
+    async def broadcast(self, raw: str) -> None:
+        try:
+            await self._rpc.call("eth_sendRawTransaction", raw)
+        except RpcError as error:
+            text = error.message.lower()
+            if any(words in text for words in KNOWN_ALREADY):
+                return
+            for words, reason in REFUSED.items():
+                if words in text:
+                    raise Rejected(error.message, reason=reason) from None
+            raise Rejected(error.message, reason="refused") from None
+
+    async def mined(self, hashes: Iterable[str]) -> Mapping[str, Mined]:
+        wanted = list(hashes)
+        found = await asyncio.gather(*(self._ask("eth_getTransactionReceipt", h) for h in wanted))
+        return {h: _mined(receipt) for h, receipt in zip(wanted, found, strict=True) if receipt}
+
+    async def known(self, tx_hash: str) -> bool:
+        return await self._ask("eth_getTransactionByHash", tx_hash) is not None
+
+    def encode(self, call: ChainCall) -> Raw:
+        to = call.to if call.to.startswith("0x") else contract_address(self._contracts, call.to)
+        data = abi.calldata(call.function, call.args).hex() if call.function else ""
+        if not isinstance(call.value, int):
+            raise ValueError("a value that is not known yet cannot be encoded")
+        return Raw(to, "0x" + data, call.value)
+
+    def pack(self, calls: Sequence[Raw]) -> Raw:
+        data = abi.calldata(
+            BATCH_ALL,
+            ([c.to for c in calls], [c.value for c in calls], [bytes.fromhex(c.data[2:]) for c in calls], []),
+        )
+        # The precompile takes each value from the sender itself; its own must be zero.
+        return Raw(self._contracts.batch, "0x" + data.hex(), 0)
+
+
+def contract_address(contracts: ContractAddresses, role: str) -> str:
+    names = {
+        "identityRegistry": contracts.identity_registry,
+        "identityStaking": contracts.identity_staking,
+        "machineNft": contracts.machine_nft,
+        "did": contracts.did,
+        "batch": contracts.batch,
+    }
+    return names[role]
+
+
+def _revert_name(error: RpcError) -> str:
+    data = reverts.revert_data(error.data)
+    if data is None and "revert" not in error.message.lower() and "insufficient" not in error.message.lower():
+        return error.message
+    return reverts.name_of(data or b"", error.message)
+
+
+def _mined(receipt: Mapping[str, Any]) -> Mined:
+    return Mined(
+        receipt["transactionHash"],
+        int(receipt["blockNumber"], 16),
+        receipt["blockHash"],
+        int(receipt["status"], 16) == 1,
+        int(receipt["gasUsed"], 16),
+    )

@@ -1,0 +1,197 @@
+"""Machine Markets and its sisters over HTTP: envelopes, pages, error codes, and which failures may be retried."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from reconciler.adapters.redact import host_of
+from reconciler.core.errors import Ambiguous, Rejected, Unreachable
+
+PAGE = 500
+MAX_BODY = 32 * 1024 * 1024
+AT_ONCE = 16
+ATTEMPTS = 4
+TEMPORARY = {
+    "PEAQOS_IDENTITY_UNAVAILABLE": "the MCR API does not see the machine yet",
+    "MACHINE_NOT_ACTIVATED": "the MCR API does not see the machine yet",
+}
+"""Refusals that pass by themselves: nothing was done, so asking again is safe (machine-markets-api §7.6)."""
+SENTENCES = {
+    "AUTH_REQUIRED": "the platform key is missing; set services.markets.apiKey",
+    "AUTH_INVALID": "the platform key is wrong; check what services.markets.apiKey refers to",
+    "VALIDATION_ERROR": "Machine Markets refuses a field",
+    "NOT_FOUND": "Machine Markets does not know it; plan again",
+    "MACHINE_NOT_ACTIVE": "the machine's record is not active; plan again to see its status",
+    "MACHINE_IDENTITY_EXISTS": "a record of this machine exists but is not shown; set market.recordId to its id",
+    "MACHINE_IDENTITY_IMMUTABLE": "a record cannot change its identity; archive it and enrol anew",
+    "MACHINE_IDENTITY_PROOF_REQUIRED": "a proof of identity is demanded; plan and apply again",
+    "MACHINE_IDENTITY_PROOF_INVALID": "no controller of the machine signed the proof; check the machine's key",
+    "MACHINE_IDENTITY_PROOF_EXPIRED": "the proof came too late; apply again",
+    "AGENT_PAIRING_PROOF_REQUIRED": "a proof by the agent is demanded; apply again",
+    "AGENT_PAIRING_PROOF_INVALID": "the proof was not signed by the agent's key; check agents.<name>.key and address",
+    "AGENT_PAIRING_PROOF_EXPIRED": "the agent's proof came too late; apply again",
+    "AGENT_PAIRING_UNAVAILABLE": "the agent is already paired to this machine; plan again to see it",
+    "AGENT_PAIRING_INACTIVE": "the pairing is paused or revoked; plan again",
+    "AGENT_PAIRING_REQUIRED": "there is no active pairing; plan again",
+}
+
+
+class HttpApi:
+    """One HTTP API below `base`. Reads are retried; a write whose answer is lost raises Ambiguous, never twice.
+
+    `writes` counts the requests sent that were not GETs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base: str,
+        *,
+        api_key: str | None = None,
+        timeout: float = 60.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._name = name
+        self._base = base.rstrip("/")
+        headers = {"x-api-key": api_key} if api_key else {}
+        self._http = httpx.AsyncClient(timeout=timeout, headers=headers, follow_redirects=False)
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._sleep = sleep
+        self.writes = 0
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def get(self, path: Sequence[str], **params: str | int) -> Mapping[str, Any]:
+        """A JSON object; Unreachable after several attempts, Rejected for a clear no."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Unreachable),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_exponential_jitter(initial=0.2, max=4),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        async for attempt in retrying:
+            with attempt:
+                return await self._get(path, params)
+        raise Unreachable("no attempt was made")
+
+    async def _get(self, path: Sequence[str], params: Mapping[str, str | int]) -> Mapping[str, Any]:
+        async with self._slots:
+            try:
+                response = await self._http.get(self._url(path), params=params)
+            except httpx.HTTPError as error:
+                raise self._unreachable(type(error).__name__) from None
+        return self._answer(response)
+
+    async def item(self, path: Sequence[str]) -> Mapping[str, Any]:
+        """The object inside `{item: …}`."""
+        return self._object((await self.get(path)).get("item"))
+
+    async def items(self, path: Sequence[str]) -> list[Mapping[str, Any]]:
+        """All pages of a list."""
+        found: list[Mapping[str, Any]] = []
+        seen: set[str] = set()
+        cursor: str | None = None
+        while True:
+            page = await self.get(path, limit=PAGE, **({"cursor": cursor} if cursor else {}))
+            items = page.get("items")
+            if not isinstance(items, list):
+                raise self._unreachable("its list has no items")
+            found.extend(self._object(item) for item in items)
+            cursor = page.get("nextCursor")
+            if not cursor or not isinstance(cursor, str):
+                return found
+            if cursor in seen:
+                raise self._unreachable("its pages go round in a circle")
+            seen.add(cursor)
+
+    async def send(self, method: str, path: Sequence[str], body: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """One write, sent once. The object inside `{item: …}`, or {} where there is no body.
+
+        Unreachable only where the request surely did nothing; Ambiguous where it may have been done.
+        """
+        self.writes += 1
+        try:
+            response = await self._http.request(method, self._url(path), json=body if body is not None else None)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise self._unreachable(type(error).__name__) from None
+        except httpx.HTTPError as error:
+            raise self._ambiguous(method, path, type(error).__name__) from None
+        if response.status_code == 429:
+            await self._sleep(min(_seconds(response.headers.get("retry-after")), 30.0))
+            raise self._unreachable("it limits the rate (429)")
+        if response.status_code == 204:
+            return {}
+        if response.status_code >= 500 and not self._coded(response):
+            raise self._ambiguous(method, path, f"it answered {response.status_code}")
+        answer = self._answer(response, Ambiguous)
+        return self._object(answer.get("item"), Ambiguous)
+
+    def _url(self, path: Sequence[str]) -> str:
+        return "/".join((self._base, *(quote(segment, safe="") for segment in path)))
+
+    def _answer(
+        self, response: httpx.Response, unclear: type[Ambiguous] | type[Unreachable] = Unreachable
+    ) -> Mapping[str, Any]:
+        if response.status_code >= 400:
+            raise self._error(response)
+        if response.is_redirect or len(response.content) > MAX_BODY:
+            raise unclear(f"{self._name} at {host_of(self._base)}: it answered with a redirect or far too much")
+        try:
+            return self._object(response.json(), unclear)
+        except ValueError:
+            message = f"{self._name} at {host_of(self._base)}: it answered {response.status_code} without JSON"
+            raise unclear(message) from None
+
+    def _error(self, response: httpx.Response) -> Rejected | Unreachable:
+        code, message = _code(response)
+        if code in TEMPORARY:
+            return Unreachable(f"{code}: {TEMPORARY[code]}", hint="it appears some time after the DID is written")
+        if response.status_code == 429 or response.status_code >= 500:
+            return self._unreachable(f"it answered {response.status_code} {code}".rstrip())
+        reason = code or ("NOT_FOUND" if response.status_code == 404 else f"HTTP_{response.status_code}")
+        text = f"{reason}: {message}" if message else reason
+        return Rejected(text, reason=reason, where=self._name, hint=SENTENCES.get(reason, ""))
+
+    def _coded(self, response: httpx.Response) -> bool:
+        return bool(_code(response)[0])
+
+    def _object(self, value: object, unclear: type[Ambiguous] | type[Unreachable] = Unreachable) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            raise unclear(f"{self._name} at {host_of(self._base)}: it answered with something of another shape")
+        return value
+
+    def _unreachable(self, why: str) -> Unreachable:
+        message = f"no answer from {self._name} at {host_of(self._base)}: {why}"
+        return Unreachable(message, hint="check the service's url in the manifest")
+
+    def _ambiguous(self, method: str, path: Sequence[str], why: str) -> Ambiguous:
+        return Ambiguous(
+            f"{self._name}: {method} /{'/'.join(path)} was sent and its outcome is unknown: {why}",
+            hint="apply again: fleetctl looks what happened before it does anything",
+        )
+
+
+def _code(response: httpx.Response) -> tuple[str, str]:
+    """Error code and message of an error answer, "" where it has none."""
+    try:
+        body = response.json()
+    except ValueError:
+        return "", ""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return "", ""
+    code, message = error.get("code"), error.get("message")
+    return (code if isinstance(code, str) else ""), (message[:300] if isinstance(message, str) else "")
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        return float(text or 1)
+    except ValueError:
+        return 1.0

@@ -1,0 +1,110 @@
+"""The world as kinds read it: one block, one moment, every question asked once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from reconciler.adapters import abi, reverts
+from reconciler.adapters.chain import contract_address
+from reconciler.adapters.http_api import HttpApi
+from reconciler.adapters.views import Views
+from reconciler.core.errors import Rejected, Unreachable
+from reconciler.core.fleet import ContractAddresses
+from reconciler.core.ports import Json, Receipt, Sink, Stored
+
+READ_ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
+T = TypeVar("T")
+
+
+class Receipts(Protocol):
+    def receipt(self, name: str) -> Receipt | None: ...
+
+
+class WorldReader:
+    """Implements the Reader port for one snapshot of the world; make a new one to look again."""
+
+    def __init__(
+        self,
+        views: Views,
+        contracts: ContractAddresses,
+        *,
+        markets: HttpApi | None,
+        mcr: HttpApi | None,
+        receipts: Receipts,
+        sink: Sink,
+        now: float,
+    ) -> None:
+        self._views = views
+        self._contracts = contracts
+        self._markets = markets
+        self._mcr = mcr
+        self._receipts = receipts
+        self._sink = sink
+        self._now = now
+        self._answers: dict[object, asyncio.Future[Any]] = {}
+        self._indexes: dict[tuple[str, tuple[str, ...]], dict[str, Json]] = {}
+
+    def now(self) -> float:
+        return self._now
+
+    async def view(self, contract: str, function: str, *args: object) -> tuple[Any, ...]:
+        return await self._once((contract, function, args), lambda: self._view(contract, function, args))
+
+    async def _view(self, contract: str, function: str, args: tuple[object, ...]) -> tuple[Any, ...]:
+        to = contract_address(self._contracts, contract)
+        data = await self._views.read(to, abi.calldata(function, args))
+        try:
+            return abi.results(function, data)
+        except ValueError as error:
+            hint = f"is there a {contract} at {to} on this network? check network.contracts"
+            raise Unreachable(f"{contract}: {error}", hint=hint) from None
+
+    async def balance(self, address: str) -> int:
+        return await self._once(("balance", address), lambda: self._views.balance(address))
+
+    async def attribute(self, account: str, name: str) -> str | None:
+        try:
+            ((_, value, _, _),) = await self.view("did", READ_ATTRIBUTE, account, name.encode())
+        except Rejected as error:
+            if error.reason in reverts.NOT_THERE:
+                return None
+            raise
+        return bytes(value).decode("utf-8", "backslashreplace")
+
+    async def items(self, *path: str) -> Sequence[Json]:
+        api = _configured(self._markets, "services.markets")
+        return await self._once(("items", path), lambda: api.items(path))
+
+    async def find(self, field: str, value: str, *path: str) -> Json | None:
+        items = await self.items(*path)
+        index = self._indexes.get((field, path))
+        if index is None:
+            index = {str(item.get(field)).lower(): item for item in reversed(items)}
+            self._indexes[field, path] = index
+        return index.get(value.lower())
+
+    async def item(self, *path: str) -> Json:
+        api = _configured(self._markets, "services.markets")
+        return await self._once(("item", path), lambda: api.item(path))
+
+    async def mcr(self, *path: str) -> Json:
+        api = _configured(self._mcr, "services.mcr")
+        return await self._once(("mcr", path), lambda: api.get(path))
+
+    def receipt(self, name: str) -> Receipt | None:
+        return self._receipts.receipt(name)
+
+    async def stored(self, name: str) -> Stored:
+        return self._sink.stored(name)
+
+    async def _once(self, key: object, ask: Callable[[], Awaitable[T]]) -> T:
+        if key not in self._answers:
+            self._answers[key] = asyncio.ensure_future(ask())
+        answer: T = await self._answers[key]
+        return answer
+
+
+def _configured(api: HttpApi | None, setting: str) -> HttpApi:
+    if api is None:
+        raise Unreachable(f"{setting} is not set", hint=f"set {setting}.url in the manifest")
+    return api

@@ -1,0 +1,179 @@
+"""JSON-RPC over HTTP: calls awaited together travel together, endpoints fail over, temporary errors are retried."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from reconciler.adapters.redact import host_of
+from reconciler.core.errors import FleetError, Unreachable
+
+BATCH = 200
+"""Members of one JSON-RPC batch; providers commonly allow a few hundred."""
+AT_ONCE = 4
+"""Batches under way at the same time."""
+ATTEMPTS = 5
+TEMPORARY = (-32005, -32029)
+"""Codes that providers use for rate limits."""
+
+
+class RpcError(FleetError):
+    """The node answered with an error object; what it means is for the caller to say."""
+
+    code = "rpc.error"
+
+    def __init__(self, number: int, message: str, data: object = None) -> None:
+        super().__init__(message)
+        self.number = number
+        self.data = data
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    method: str
+    params: Sequence[object]
+    future: asyncio.Future[Any]
+
+
+class Rpc:
+    """One chain behind one or several endpoints.
+
+    `call` raises RpcError for an error answer and Unreachable where no endpoint gave a usable one. `members` counts
+    the JSON-RPC calls made, `requests` the HTTP requests.
+    """
+
+    def __init__(
+        self, urls: Sequence[str], *, timeout: float = 30.0, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._urls = tuple(urls)
+        self._http = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
+        self._sleep = sleep
+        self._waiting: list[_Waiting] = []
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._ids = itertools.count(1)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.batch = BATCH
+        self.members = 0
+        self.requests = 0
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def call(self, method: str, *params: object) -> Any:
+        """The `result` of one call; several awaited in the same tick share an HTTP request."""
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._flush)
+        waiting = _Waiting(method, params, loop.create_future())
+        self._waiting.append(waiting)
+        return await waiting.future
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for start in range(0, len(waiting), self.batch):
+            task = asyncio.ensure_future(self._deliver(waiting[start : start + self.batch]))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, group: Sequence[_Waiting]) -> None:
+        try:
+            async with self._slots:
+                answers = await self._exchange(group)
+        except BaseException as error:
+            for waiting in group:
+                if not waiting.future.done():
+                    waiting.future.set_exception(_copy(error))
+            if not isinstance(error, Exception):
+                raise
+            return
+        for waiting, answer in zip(group, answers, strict=True):
+            if not waiting.future.done():
+                _settle(waiting.future, answer)
+
+    async def _exchange(self, group: Sequence[_Waiting]) -> list[Any]:
+        """Answers in the order of `group`, from the first endpoint that gives them."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Unreachable),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_exponential_jitter(initial=0.2, max=5),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        async for attempt in retrying:
+            with attempt:
+                return await self._from_any(group)
+        raise Unreachable("no attempt was made")
+
+    async def _from_any(self, group: Sequence[_Waiting]) -> list[Any]:
+        trouble: Unreachable | None = None
+        for url in self._urls:
+            try:
+                return await self._post(url, group)
+            except Unreachable as error:
+                trouble = trouble or error
+        raise trouble or Unreachable("no endpoint is configured")
+
+    async def _post(self, url: str, group: Sequence[_Waiting]) -> list[Any]:
+        bodies = [
+            {"jsonrpc": "2.0", "id": next(self._ids), "method": w.method, "params": list(w.params)} for w in group
+        ]
+        self.requests += 1
+        self.members += len(group)
+        try:
+            response = await self._http.post(url, json=bodies if len(bodies) > 1 else bodies[0])
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _unreachable(url, f"{type(error).__name__}") from None
+        if response.status_code == 429:
+            await self._sleep(min(float(_number(response.headers.get("retry-after"))), 30.0))
+            raise _unreachable(url, "it limits the rate (429)")
+        try:
+            answer = response.json()
+        except ValueError:
+            raise _unreachable(url, f"it answered {response.status_code} without JSON") from None
+        return _match(url, bodies, answer if isinstance(answer, list) else [answer])
+
+
+def _match(url: str, bodies: Sequence[dict[str, Any]], answers: Sequence[Any]) -> list[Any]:
+    by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+    if len(bodies) > 1 and len(answers) == 1 and "error" in by_id.get(None, {}):
+        raise _unreachable(url, f"it refused a batch: {by_id[None]['error'].get('message')}")
+    found = [by_id.get(body["id"]) for body in bodies]
+    if any(answer is None for answer in found):
+        raise _unreachable(url, "it left calls unanswered")
+    for answer in found:
+        error = (answer or {}).get("error") or {}
+        if isinstance(error, dict) and error.get("code") in TEMPORARY:
+            raise _unreachable(url, str(error.get("message")))
+    return found
+
+
+def _settle(future: asyncio.Future[Any], answer: dict[str, Any]) -> None:
+    error = answer.get("error")
+    if error is None:
+        future.set_result(answer.get("result"))
+    elif isinstance(error, dict):
+        future.set_exception(RpcError(int(error.get("code") or 0), str(error.get("message")), error.get("data")))
+    else:
+        future.set_exception(RpcError(0, str(error)))
+
+
+def _copy(error: BaseException) -> BaseException:
+    # Every waiter needs an exception of its own, or their tracebacks grow into each other.
+    if isinstance(error, Unreachable):
+        return Unreachable(error.message, where=error.where, hint=error.hint)
+    return Unreachable(f"{type(error).__name__} while asking the node")
+
+
+def _unreachable(url: str, why: str) -> Unreachable:
+    return Unreachable(f"no answer from the node at {host_of(url)}: {why}", hint="check network.rpcUrl and the network")
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or 1)
+    except ValueError:
+        return 1.0
