@@ -13,7 +13,7 @@ from reconciler.core.errors import Locked
 
 @contextmanager
 def locked(directory: Path, chain_id: int, accounts: Iterable[str], what: str) -> Iterator[None]:
-    """Holds the locks of all `accounts` (0x addresses). Raises Locked naming the holder; a dead holder holds nothing."""
+    """Holds the locks of all `accounts` (0x addresses). Raises Locked naming the holder; the dead hold nothing."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     with ExitStack() as stack:
         for account in sorted({a.lower() for a in accounts}):

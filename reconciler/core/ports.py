@@ -199,6 +199,58 @@ class Sink(Protocol):
     def stored(self, name: str) -> Stored: ...
 
 
+@dataclass(frozen=True)
+class Label:
+    """Which step of which resource an effect belongs to."""
+
+    address: str
+    step: str
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A transaction in the journal: everything needed to send the same bytes again."""
+
+    hash: str
+    sender: str
+    signer: str
+    """role/name"""
+    nonce: int
+    raw: str
+    labels: tuple[Label, ...]
+    gas: int = 0
+    max_fee: int = 0
+
+
+class Journal(Protocol):
+    """Effects in flight, and receipts of tokens. Every method is durable when it returns."""
+
+    def signed(self, sent: Sent) -> None:
+        """Record a signed transaction. Only after this may it be broadcast."""
+        ...
+
+    def mined(self, mined: Mined) -> None: ...
+    def settled(self, tx_hash: str, outcome: str) -> None:
+        """Close a transaction's intents; `outcome` is done, failed or void."""
+        ...
+
+    def unsettled(self) -> Sequence[Sent]:
+        """Transactions without a final outcome, by sender and nonce."""
+        ...
+
+    def requested(self, label: Label, request: str) -> int:
+        """Record that a write is about to be sent; the number closes it."""
+        ...
+
+    def answered(self, number: int, outcome: str) -> None:
+        """`outcome` is done, failed or unknown."""
+        ...
+
+    def unanswered(self) -> Sequence[tuple[int, Label, str]]: ...
+    def receipt(self, name: str) -> Receipt | None: ...
+    def keep(self, receipt: Receipt) -> None: ...
+
+
 class Clock(Protocol):
     def now(self) -> float:
         """Seconds since the epoch."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare, same
-from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step
+from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step, Touch
 from reconciler.core.fleet import Fleet, Mistake, Name, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
@@ -149,7 +149,7 @@ class AgentPairing(Kind[Spec, Json]):
         names = {change.field.split(".")[0] for change in fields}
         body = {name: value for name, value in spec.fields.items() if name in names}
         if "delegationPolicy" not in names:
-            request = HttpRequest("PATCH", path, body, touches=spec.address.name)
+            request = HttpRequest("PATCH", path, body, touches=Touch(spec.address.name, state["updatedAt"]))
             return (Step("change the pairing", request),)
         otherwise = f"the new policy ends the session of agent {spec.agent}, and without its key no other can be had"
         agent = (Signer("agent", spec.agent),)
@@ -175,8 +175,9 @@ class AgentPairing(Kind[Spec, Json]):
         steps = (Step("pair the agent", create),)
         if spec.fields["status"] != "paused":
             return steps
-        own = HttpRequest("PATCH", (*base, Output(spec.address, "id")), {"status": "paused"}, touches=spec.address.name)
-        return (*steps, Step("pause the pairing", own))
+        path = (*base, Output(spec.address, "id"))
+        touch = Touch(spec.address.name, Output(spec.address, "updated_at"))
+        return (*steps, Step("pause the pairing", HttpRequest("PATCH", path, {"status": "paused"}, touch)))
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         policy = spec.fields["delegationPolicy"] or {}
@@ -186,7 +187,7 @@ class AgentPairing(Kind[Spec, Json]):
         return tuple(FieldChange(name, None, value) for name, value in fields.items() if value is not None)
 
     def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
-        return {"id": state["id"]}
+        return {"id": state["id"], "updated_at": state.get("updatedAt")}
 
 
 def _policies(fleet: Fleet) -> Mapping[str, DelegationPolicy]:
