@@ -121,6 +121,11 @@ class Client:
         self._keys += 1
         return Account.from_key((0x5000 + self._keys).to_bytes(32, "big"))
 
+    def account_with_machine(self) -> LocalAccount:
+        account = self.account()
+        self.chain.add_machine(account)
+        return account
+
     def identity_proof(self, ref: str, signer: LocalAccount) -> dict[str, str]:
         challenge = self.api("POST", "/machine-identity/challenges", {"identityRef": ref}, expect=201)
         return {
@@ -141,9 +146,7 @@ class Client:
         }
 
     def draft(self, account: LocalAccount | None = None, **fields: Any) -> Any:
-        if account is None:
-            account = self.account()
-            self.chain.add_machine(account)
+        account = account or self.account_with_machine()
         return self.api("POST", "/machines", self.draft_body(account, **fields), expect=201)
 
     def machine(self, account: LocalAccount | None = None, **fields: Any) -> Any:
@@ -190,7 +193,8 @@ def serving(directory: Path, chain: FakeChain, **config: Any) -> Iterator[Client
         **config,
     )
     app = build_services(settings, chain)
-    listener = socket.socket()
+    # With the protocol named, asyncio turns Nagle off: 40 ms less for each answer.
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
