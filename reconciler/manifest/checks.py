@@ -1,0 +1,124 @@
+"""Mistakes across entries: two of the same, an address of another, an operator that is not there.
+
+These look at the plain data, so that they are told together with what the model refuses.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from reconciler.core.fleet import Loc
+from reconciler.manifest.draft import Draft
+from reconciler.manifest.problems import unknown
+
+Entries = list[tuple[Loc, dict[str, Any]]]
+Checksum = Callable[[str], str]
+"""The EIP-55 spelling of an address."""
+
+_REFERENCES = ("env", "file", "keystore", "command")
+
+
+def check(draft: Draft, checksum: Checksum | None) -> None:
+    machines: Entries = [(("machines", i), m) for i, m in enumerate(draft.raw["machines"]) if isinstance(m, dict)]
+    others: Entries = [
+        ((place, name), entry)
+        for place in ("operators", "agents")
+        for name, entry in _mapping(draft.raw.get(place)).items()
+        if isinstance(entry, dict)
+    ]
+    _names(machines, draft)
+    _addresses(others, machines, draft)
+    _keys([*others, *machines], draft)
+    for loc, machine in machines:
+        _reachable(loc, machine, draft)
+    if checksum is not None:
+        _spelling(draft, checksum)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _names(machines: Entries, draft: Draft) -> None:
+    first: dict[str, Loc] = {}
+    for loc, machine in machines:
+        if isinstance(name := machine.get("name"), str):
+            if name in first:
+                _twice(f"two machines are called `{name}`", (*loc, "name"), (*first[name], "name"), draft)
+            first.setdefault(name, loc)
+
+
+def _twice(message: str, loc: Loc, first: Loc, draft: Draft) -> None:
+    file, line, _ = draft.origins.place(first)
+    draft.problems.add(draft.origins.place(loc), message, f"the first is at {file}:{line}")
+
+
+def _addresses(others: Entries, machines: Entries, draft: Draft) -> None:
+    """An agent may be its own operator's account; a machine is always somebody of its own."""
+    first: dict[str, Loc] = {}
+    for loc, entry in [*others, *machines]:
+        if isinstance(address := entry.get("address"), str):
+            seen = first.setdefault(address.lower(), loc)
+            if seen != loc and (loc[0] == "machines" or loc[0] == seen[0]):
+                whose = f"{str(seen[0])[:-1]} `{_called(seen, draft)}`"
+                _twice(f"this is the address of the {whose} already", (*loc, "address"), (*seen, "address"), draft)
+
+
+def _called(loc: Loc, draft: Draft) -> str:
+    if loc[0] == "machines":
+        return str(draft.raw["machines"][loc[1]].get("name", loc[1]))
+    return str(loc[1])
+
+
+def _keys(entries: Entries, draft: Draft) -> None:
+    first: dict[tuple[str, str], Loc] = {}
+    for loc, entry in entries:
+        for reference in _REFERENCES:
+            value = _mapping(entry.get("key")).get(reference)
+            if isinstance(value, str):
+                seen = first.setdefault((reference, value), loc)
+                if seen != loc and (loc[0] == "machines" or loc[0] == seen[0]):
+                    whose = f"{str(seen[0])[:-1]} `{_called(seen, draft)}`"
+                    at, before = (*loc, "key", reference), (*seen, "key", reference)
+                    _twice(f"this is the key of the {whose} already", at, before, draft)
+
+
+def _reachable(loc: Loc, machine: dict[str, Any], draft: Draft) -> None:
+    operators = _mapping(draft.raw.get("operators"))
+    wanted = machine.get("operator", "default")
+    if isinstance(wanted, str) and wanted not in operators and "operators" in draft.raw and operators:
+        at = (*loc, "operator")
+        draft.problems.add(draft.origins.place(at), *unknown("operator", wanted, operators, "there are"))
+    if machine.get("address") is None and (machine.get("key") is None or machine.get("custody") == "none"):
+        hint = "write its `address`, or make a key with `fleetctl keys generate`"
+        draft.problems.add(draft.origins.place((*loc, "name")), "a machine needs an address or a key", hint)
+
+
+def _spelling(draft: Draft, checksum: Checksum) -> None:
+    for loc, address in _all_addresses(draft.raw, ()):
+        if _mixed(address) and (right := checksum(address.lower())) != address:
+            place = draft.origins.place(loc)
+            draft.problems.add(place, "the address has a wrong EIP-55 checksum", f"if it is right, write {right}")
+
+
+def _all_addresses(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    """Values of the keys that hold addresses."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _all_addresses(item, (*loc, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _all_addresses(item, (*loc, index))
+    elif isinstance(value, str) and _looks(value) and _holds_addresses(loc):
+        yield loc, value
+
+
+def _holds_addresses(loc: Loc) -> bool:
+    return str(loc[-1]).lower().endswith("address") or loc[:2] == ("network", "contracts")
+
+
+def _looks(value: str) -> bool:
+    return len(value) == 42 and value.startswith("0x") and all(c in "0123456789abcdefABCDEF" for c in value[2:])
+
+
+def _mixed(address: str) -> bool:
+    return address[2:] not in (address[2:].lower(), address[2:].upper())

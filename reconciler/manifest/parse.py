@@ -1,0 +1,125 @@
+"""The way in: a path to a checked fleet, or every problem with it."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from reconciler.core.errors import ManifestError, Problem
+from reconciler.core.fleet import Fleet, Loc
+from reconciler.core.kind import AnyKind
+from reconciler.manifest import lockfile
+from reconciler.manifest.assemble import assemble
+from reconciler.manifest.checks import Checksum, check
+from reconciler.manifest.draft import Draft
+from reconciler.manifest.endpoints import settle
+from reconciler.manifest.explain import Fault, explain
+from reconciler.manifest.model import fleet_model
+from reconciler.manifest.origin import Origins
+from reconciler.manifest.problems import Problems
+from reconciler.manifest.source import read
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A fleet that was found free of mistakes."""
+
+    fleet: Fleet
+    path: Path
+    files: tuple[Path, ...]
+    """Every file it came from, the manifest itself first."""
+    digest: str
+    """SHA-256 over all these files."""
+    notices: tuple[str, ...]
+    origin: Origins
+
+    def problem(self, loc: Loc, message: str, hint: str = "") -> Problem:
+        """A later finding about this fleet, at the place where it was written."""
+        return Problem(*self.origin.place(loc), message, hint)
+
+
+def load(
+    path: Path,
+    kinds: Mapping[str, AnyKind],
+    environ: Mapping[str, str] | None,
+    *,
+    checksum: Checksum | None = None,
+) -> Manifest:
+    """Reads a manifest and all that belongs to it. `environ` None leaves `${VAR}` alone.
+
+    Raises ManifestError with every problem.
+    """
+    problems = Problems()
+    root = read(path, str(path), problems)
+    if root is None:
+        raise ManifestError(problems.sorted())
+    draft = assemble(root, problems, lockfile.beside(path))
+    settle(draft, environ)
+    check(draft, checksum)
+    fleet = _checked(fleet_model(kinds), draft)
+    if fleet is not None:
+        _ask_kinds(fleet, kinds, draft)
+    if fleet is None or problems:
+        raise ManifestError(problems.sorted())
+    return Manifest(fleet, path, tuple(draft.texts), _digest(draft.texts), tuple(draft.notices), draft.origins)
+
+
+def _checked(model: type[Fleet], draft: Draft) -> Fleet | None:
+    try:
+        return _validate(model, draft.raw)
+    except ValidationError as error:
+        faults: list[Fault] = list(error.errors(include_url=False))
+    if _read_cells(faults, draft):
+        return _checked(model, draft)
+    explain(faults, model, draft)
+    return None
+
+
+def _validate(model: type[Fleet], raw: dict[str, Any]) -> Fleet:
+    # As JSON, so that strict means YAML's types: a list may be a tuple, but text is no number.
+    return model.model_validate_json(json.dumps(raw), strict=True, by_alias=True, by_name=False)
+
+
+_CELLS: dict[str, Callable[[str], object]] = {
+    "int_type": int,
+    "float_type": float,
+    "bool_type": lambda text: {"true": True, "false": False}[text.lower()],
+}
+
+
+def _read_cells(faults: list[Fault], draft: Draft) -> bool:
+    """Cells of a CSV are text: reads those as numbers that must be. True where any could be."""
+    read_now = [_read_cell(fault, draft) for fault in faults if fault["type"] in _CELLS]
+    return any(read_now)
+
+
+def _read_cell(fault: Fault, draft: Draft) -> bool:
+    loc, text = fault["loc"], fault["input"]
+    if not (isinstance(text, str) and draft.origins.from_row(loc)):
+        return False
+    try:
+        value = _CELLS[fault["type"]](text)
+        holder: Any = draft.raw
+        for part in loc[:-1]:
+            holder = holder[part]
+        holder[loc[-1]] = value
+    except (ValueError, KeyError, IndexError, TypeError):
+        return False
+    return True
+
+
+def _ask_kinds(fleet: Fleet, kinds: Mapping[str, AnyKind], draft: Draft) -> None:
+    for kind in kinds.values():
+        for mistake in kind.check(fleet):
+            draft.problems.add(draft.origins.place(mistake.loc), mistake.message, mistake.hint)
+
+
+def _digest(texts: Mapping[Path, str]) -> str:
+    digest = hashlib.sha256()
+    for text in texts.values():
+        digest.update(hashlib.sha256(text.encode()).digest())
+    return digest.hexdigest()
