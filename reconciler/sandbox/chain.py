@@ -1,5 +1,6 @@
 """The v1 contracts on the dev node: put there at `up`, and what an administrator may change later."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from reconciler.sandbox.errors import SandboxError
 from reconciler.sandbox.rpc import NodeError, NodeRpc
 
 ADMIN_GAS = 3_000_000
+RECEIPT_POLLS = 500
+RECEIPT_POLL_SECONDS = 0.01
 
 
 def places(at: Contracts) -> dict[str, str]:
@@ -39,7 +42,8 @@ def calldata(signature: str, *arguments: Any) -> str:
 class Chain:
     """The node's administrator: owner of the contracts, holder of the coins."""
 
-    def __init__(self, node: NodeRpc, at: Contracts, admin: str) -> None:
+    def __init__(self, node: NodeRpc, at: Contracts, admin: str, *, automine: bool = True) -> None:
+        self.automine = automine
         self.node = node
         self.at = at
         self.admin = admin
@@ -63,12 +67,18 @@ class Chain:
             tx_hash = await self.node.call("eth_sendTransaction", transaction)
         except NodeError as error:
             raise SandboxError(f"the chain refused an administrator's call: {error}") from error
-        receipt = await self.node.call("eth_getTransactionReceipt", tx_hash)
-        if receipt is None:  # mining by interval: do not wait for it
+        if not self.automine:  # do not wait for the next block
             await self.node.call("evm_mine")
-            receipt = await self.node.call("eth_getTransactionReceipt", tx_hash)
-        if receipt is None or receipt["status"] != "0x1":
+        if (await self._receipt(tx_hash))["status"] != "0x1":
             raise SandboxError("an administrator's call failed on the chain")
+
+    async def _receipt(self, tx_hash: str) -> dict[str, Any]:
+        for _ in range(RECEIPT_POLLS):  # it may be missing for a moment after the block
+            receipt: dict[str, Any] | None = await self.node.call("eth_getTransactionReceipt", tx_hash)
+            if receipt is not None:
+                return receipt
+            await asyncio.sleep(RECEIPT_POLL_SECONDS)
+        raise SandboxError("an administrator's call was not mined")
 
     def _wiring(self) -> Sequence[tuple[str, str]]:
         at, admin = self.at, self.admin

@@ -64,7 +64,7 @@ async def _assemble(rpc: NodeRpc, node: Node, directory: Path, settings: Setting
         directory=directory, node_url=node.url, faucet_address=faucet, api_key=settings.api_key,
         operator_address=settings.operator_address, totp_secret=settings.totp_secret,
     )  # fmt: skip
-    chain = Chain(rpc, config.contracts, faucet)
+    chain = Chain(rpc, config.contracts, faucet, automine=settings.block_time == 0)
     await chain.install()
     await chain.fund(settings.operator_address, OPERATOR_WEI)
     first_block = int(await rpc.call("eth_blockNumber"), 16)

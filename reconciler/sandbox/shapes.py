@@ -23,6 +23,9 @@ POOL = {
 }
 
 
+OUT_OF_GAS = ("OutOfGas", "OOG", "out of gas")
+
+
 def error(code: int, message: str, data: Any = None) -> dict[str, Any]:
     """An error object."""
     found: dict[str, Any] = {"code": code, "message": message}
@@ -30,7 +33,7 @@ def error(code: int, message: str, data: Any = None) -> dict[str, Any]:
 
 
 def pool_error(message: str, shape: Shape) -> dict[str, Any]:
-    """A refusal to take a transaction."""
+    """A refusal to take a transaction, or to run one to its end."""
     return error(INTERNAL if shape == "frontier" else SERVER, message)
 
 
@@ -44,8 +47,10 @@ def reshape(found: dict[str, Any], shape: Shape) -> dict[str, Any]:
     for part, words in POOL.items():
         if part in message.lower():
             return pool_error(words, shape)
-    if "OutOfGas" in message:
-        return error(INTERNAL, "out of gas") if shape == "frontier" else error(SERVER, "out of gas")
+    if any(part in message for part in OUT_OF_GAS):
+        return pool_error("out of gas", shape)
+    if message.startswith("EVM error"):
+        return pool_error(f"evm error:{message.removeprefix('EVM error')}", shape)
     return found
 
 
