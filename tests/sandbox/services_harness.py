@@ -23,7 +23,7 @@ API = "/markets/api/v1"
 OPERATOR: LocalAccount = Account.from_key("0x" + "0a" * 32)
 AGENT: LocalAccount = Account.from_key("0x" + "0b" * 32)
 STRANGER: LocalAccount = Account.from_key("0x" + "0c" * 32)
-TOTP_SECRET = "JBSWY3DPEHPK3PXP"
+TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 
 @dataclass
