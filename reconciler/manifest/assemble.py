@@ -92,16 +92,27 @@ def _include(source: Source, loc: Loc, pattern: object, draft: Draft) -> None:
     if not isinstance(pattern, str):
         draft.problems.add(source.place(loc), f"expected a file pattern, got {sort_of(pattern)}")
         return
-    here = source.path.parent
-    names = sorted(glob.glob(pattern, root_dir=here, recursive=True))  # noqa: PTH207
-    paths = [name for name in names if (here / name).is_file()]
+    paths = _matching(source, pattern)
     if not paths:
         draft.problems.add(source.place(loc), f"`{pattern}` matches no file", f"patterns are relative to {source.file}")
-    for name in paths:
-        if (here / name).resolve() not in {path.resolve() for path in draft.texts}:
-            included = read(here / name, str(Path(source.file).parent / name), draft.problems)
+    for path in paths:
+        if path.resolve() not in {known.resolve() for known in draft.texts}:
+            included = read(path, str(path), draft.problems)
             if included is not None:
                 _add_included(included, draft)
+
+
+def _matching(source: Source, pattern: str) -> list[Path]:
+    here = source.path.parent
+    names = sorted(glob.glob(pattern, root_dir=here, recursive=True))  # noqa: PTH207
+    return [here / name for name in names if (here / name).is_file()]
+
+
+def included_paths(source: Source) -> list[Path]:
+    """The files that a file includes directly."""
+    patterns = source.data.get("include")
+    patterns = patterns if isinstance(patterns, list) else []
+    return [path for pattern in patterns if isinstance(pattern, str) for path in _matching(source, pattern)]
 
 
 def _add_included(source: Source, draft: Draft) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.core.fleet import Loc
 from reconciler.manifest.draft import Draft
-from reconciler.manifest.problems import unknown
+from reconciler.manifest.problems import nearest, unknown
 
 Entries = list[tuple[Loc, dict[str, Any]]]
 Checksum = Callable[[str], str]
@@ -88,7 +88,12 @@ def _reachable(loc: Loc, machine: dict[str, Any], draft: Draft) -> None:
     if isinstance(wanted, str) and wanted not in operators and "operators" in draft.raw and operators:
         at = (*loc, "operator")
         draft.problems.add(draft.origins.place(at), *unknown("operator", wanted, operators, "there are"))
-    if machine.get("address") is None and (machine.get("key") is None or machine.get("custody") == "none"):
+    mistyped = any(nearest(key, ("address", "key")) for key in machine if key not in ("address", "key"))
+    if (
+        not mistyped
+        and machine.get("address") is None
+        and (machine.get("key") is None or machine.get("custody") == "none")
+    ):
         hint = "write its `address`, or make a key with `fleetctl keys generate`"
         draft.problems.add(draft.origins.place((*loc, "name")), "a machine needs an address or a key", hint)
 

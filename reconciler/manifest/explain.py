@@ -197,11 +197,9 @@ def _one_of(expected: str, value: object) -> tuple[str, str]:
 def _own_words(error: str, loc: Loc, value: object, draft: Draft) -> tuple[str, str]:
     """The validator's words; its remedy, after a semicolon, becomes the hint."""
     if error.startswith("an amount needs a unit"):
-        written = draft.origins.text(loc) if isinstance(value, int | float) else None
-        return (
-            "an amount needs a unit",
-            f"write `{written} PEAQ`" if written else "write for example `0.05 PEAQ` or `5 gwei`",
-        )
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        written = draft.origins.text(loc) if number else None
+        return "an amount needs a unit", f"write `{written or '0.05'} PEAQ`"
     message, _, hint = error.partition("; ")
     return message, hint
 

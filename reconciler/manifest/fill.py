@@ -8,7 +8,7 @@ from reconciler.core.fleet import Loc
 from reconciler.manifest.origin import Entry
 from reconciler.manifest.problems import Problems, quoted
 
-_PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_PART = re.compile(r"\$\{[^{}]*\}|\{\{|\}\}|\{([^{}]*)\}|[{}]")
 Complain = Callable[[Loc, str, str], None]
 
 
@@ -38,6 +38,8 @@ def _fill_text(text: str, words: Mapping[str, str | None], complain: Complain, l
         whole, name = match[0], match[1]
         if whole in ("{{", "}}"):
             return whole[0]
+        if whole.startswith("$"):
+            return whole
         if name is None or name not in words:
             said = f"unknown placeholder `{whole}`" if name is not None else f"a lone `{whole}`"
             complain(loc, said, f"{_known(words)}; a brace itself is written {{{{ or }}}}")
