@@ -63,6 +63,7 @@ class RpcChain:
             int(found["timestamp"], 16),
             int(found.get("baseFeePerGas") or "0x0", 16),
             int(found["gasLimit"], 16),
+            tuple(found.get("transactions") or ()),
         )
 
     async def nonce(self, address: str, tag: str) -> int:

@@ -23,7 +23,6 @@ class Receipt:
     expires_at: str
     updated_at: str
     session_issued_at: str
-    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -90,6 +89,8 @@ class Block:
     timestamp: int
     base_fee: int
     gas_limit: int
+    transactions: tuple[str, ...] = ()
+    """Hashes."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,14 @@ class Chain(Protocol):
     async def nonce(self, address: str, tag: str) -> int: ...
     async def balance(self, address: str) -> int: ...
     async def fees(self) -> Fees: ...
-    async def estimate(self, sender: str, call: Raw) -> Simulated: ...
+    async def estimate(self, sender: str, call: Raw) -> Simulated:
+        """Gas it would take now, or why it would revert."""
+        ...
+
+    async def dry_run(self, sender: str, call: Raw) -> Simulated:
+        """Why it would revert now, without regard to gas."""
+        ...
+
     async def broadcast(self, raw: str) -> None:
         """Hand over signed bytes. Already known counts as done; Rejected where the pool refuses for good."""
         ...

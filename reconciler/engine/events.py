@@ -1,0 +1,31 @@
+"""What happens while a plan runs, as values: progress, logs and JSON lines all read the same."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    STARTED = "started"
+    """A resource's first step begins."""
+    SIGNED = "signed"
+    """A transaction is in the journal and about to be sent."""
+    MINED = "mined"
+    DONE = "done"
+    """The resource was read back and is as declared."""
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """Not tried, because something it needs did not succeed."""
+    UNKNOWN = "unknown"
+    """Sent, and the outcome is not known yet."""
+    WAITING = "waiting"
+    """Something takes longer; `text` says what and why."""
+    RECOVERED = "recovered"
+    """An effect of an earlier run was dealt with."""
+
+
+@dataclass(frozen=True)
+class Event:
+    stage: Stage
+    address: str = ""
+    text: str = ""
+    data: dict[str, object] = field(default_factory=dict)

@@ -1,0 +1,238 @@
+"""Running a plan: every resource for itself, as soon as what it needs is there, and read back before it counts."""
+
+import asyncio
+from collections import ChainMap
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, placeholders
+from reconciler.core.change import Action
+from reconciler.core.effects import ChainGroup, Signer, Step
+from reconciler.core.errors import Ambiguous, FleetError, NotConverged, Rejected, Unreachable
+from reconciler.core.kind import Resource, Strength
+from reconciler.core.observation import Observation, Present
+from reconciler.core.plan import Plan, PlannedChange, Scene, is_bound, judge
+from reconciler.core.ports import Label
+from reconciler.engine.events import Event, Stage
+from reconciler.engine.lanes import Lane
+from reconciler.engine.requests import perform
+from reconciler.engine.survey import observe
+from reconciler.engine.watch import OVERTAKEN, Watch, settle
+from reconciler.engine.world import Gauge, Lookout, World
+
+FIRST, LONGEST = 0.05, 5.0
+"""Seconds between looks while an effect does not show yet."""
+ROUNDS = 3
+"""Times a resource is planned afresh when foreign transactions got in its way."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one acting change ended: `stage` is DONE, FAILED, SKIPPED or UNKNOWN."""
+
+    address: Address
+    action: Action
+    stage: Stage
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass
+class Result:
+    outcomes: dict[Address, Outcome] = field(default_factory=dict)
+    transactions: int = 0
+    writes: int = 0
+    unsettled: list[str] = field(default_factory=list)
+
+    def count(self, stage: Stage) -> int:
+        return sum(outcome.stage is stage for outcome in self.outcomes.values())
+
+
+class Execution:
+    """One run of one plan."""
+
+    def __init__(self, world: World, plan: Plan, scene: Scene) -> None:
+        self._world = world
+        self._plan = plan
+        self._scene = scene
+        self._lookout = Lookout(world)
+        self._watch = Watch(world)
+        self._gauge = Gauge(world)
+        self._lanes: dict[Signer, Lane] = {}
+        self._tasks: dict[Address, asyncio.Task[Outcome]] = {}
+        self._resources = {resource.address: resource for resource in scene.resources}
+        self._observations: dict[Address, Observation[Any]] = dict(scene.observations)
+        self._burdens = {str(signer): cost.deposit + cost.gas for signer, cost in plan.costs().items()}
+        self._riders = _riders(plan) if world.settings.batch else {}
+        self._result = Result()
+
+    async def run(self) -> Result:
+        """Never raises for what goes wrong with a resource: that is in the result."""
+        for change in self._plan.acting:
+            self._tasks[change.address] = asyncio.ensure_future(self._resource(change))
+        try:
+            await asyncio.gather(*self._tasks.values())
+            await self._settle()
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+        return self._result
+
+    async def _resource(self, change: PlannedChange) -> Outcome:
+        outcome = await self._stuck(change) or await self._tried(change)
+        self._result.outcomes[change.address] = outcome
+        self._world.emit(Event(outcome.stage, str(change.address), outcome.reason))
+        return outcome
+
+    async def _stuck(self, change: PlannedChange) -> Outcome | None:
+        """Wait for what it needs; an outcome where one of those did not succeed."""
+        for need in change.resource.kind.needs(change.resource.spec):
+            if need.address in self._tasks:
+                outcome = await asyncio.shield(self._tasks[need.address])
+                if need.strength is not Strength.SOFT and outcome.stage is not Stage.DONE:
+                    reason = f"needs {need.address}, which was not done"
+                    return Outcome(change.address, change.action, Stage.SKIPPED, reason)
+        return None
+
+    async def _tried(self, change: PlannedChange) -> Outcome:
+        try:
+            await self._converge(change)
+        except Ambiguous as error:
+            return Outcome(change.address, change.action, Stage.UNKNOWN, str(error), error.hint)
+        except FleetError as error:
+            return Outcome(change.address, change.action, Stage.FAILED, str(error), error.hint)
+        return Outcome(change.address, change.action, Stage.DONE)
+
+    async def _converge(self, change: PlannedChange) -> None:
+        """Look, do what is needed, look again until nothing differs."""
+        resource = self._resources[change.address]
+        for _ in range(ROUNDS):
+            now = await self._judge(resource)
+            if now.action is Action.NO_OP:
+                return
+            if not now.action.acts:
+                raise Rejected(now.reason, reason=now.action)
+            self._world.emit(Event(Stage.STARTED, str(change.address)))
+            try:
+                await self._verify(resource, await self._steps(resource, now))
+                return
+            except Rejected as error:
+                if error.reason != OVERTAKEN:
+                    raise
+        raise NotConverged("transactions sent by somebody else with the same key keep getting in the way")
+
+    async def _steps(self, resource: Resource, change: PlannedChange) -> int:
+        """Perform the steps in order; the block at or after which their effect shows."""
+        block = 0
+        for step in change.steps:
+            bound = step if is_bound(step.effect) else await self._bind_own(resource, step)
+            block = max(block, await self._step(resource.address, bound))
+        return block
+
+    async def _step(self, address: Address, step: Step) -> int:
+        label = Label(str(address), step.title)
+        if not isinstance(step.effect, ChainGroup):
+            await perform(self._world, step.effect, label)
+            self._result.writes += 1
+            return 0
+        group, labels = self._with_riders(address, step.effect, label)
+        return (await self._lane(group.signer).submit(group, labels)).block
+
+    def _with_riders(self, address: Address, group: ChainGroup, label: Label) -> tuple[ChainGroup, tuple[Label, ...]]:
+        """The group, and what shares its atomic transaction."""
+        labels = [label]
+        for rider in self._riders.get(address, ()):
+            for step in rider.steps:
+                if isinstance(step.effect, ChainGroup) and step.effect.signer == group.signer:
+                    group = ChainGroup(group.calls + step.effect.calls)
+                    labels.append(Label(str(rider.address), step.title))
+        return group, tuple(labels)
+
+    def _lane(self, signer: Signer) -> Lane:
+        if signer not in self._lanes:
+            self._lanes[signer] = Lane(self._world, self._watch, self._gauge, signer)
+        return self._lanes[signer]
+
+    async def _judge(self, resource: Resource, block: int = 0) -> PlannedChange:
+        """The resource as the world stands now, and with it what it needs."""
+        reader = await self._lookout.look(block)
+        named = {output.address for output in placeholders(resource.spec) if isinstance(output, Output)}
+        fresh = [resource, *(self._resources[a] for a in sorted(named) if a in self._tasks)]
+        found = await asyncio.gather(*(observe(each, reader) for each in fresh))
+        seen = {each.address: observation for each, observation in zip(fresh, found, strict=True)}
+        scene = replace(self._scene, observations=ChainMap(seen, self._observations), denials={})
+        return judge(scene, resource, lambda wanted: self._resolve(wanted, scene))
+
+    def _resolve(self, wanted: Placeholder, scene: Scene) -> object:
+        if isinstance(wanted, Burden):
+            return self._burdens.get(wanted.signer, 0)
+        observation = scene.observations.get(wanted.address)
+        if not isinstance(observation, Present):
+            # All it needs is dealt with, so what is not known now will not be.
+            return NEVER
+        resource = self._resources[wanted.address]
+        return resource.kind.outputs(resource.spec, observation.state).get(wanted.field, NEVER)
+
+    async def _bind_own(self, resource: Resource, step: Step) -> Step:
+        """`step` with the outputs of its own resource, which an earlier step has just created."""
+        waited = Patience(self._world)
+        while True:
+            observation = await observe(resource, await self._lookout.look())
+            if isinstance(observation, Present):
+                return bind(step, _among(resource.kind.outputs(resource.spec, observation.state)))
+            if not await waited.more():
+                raise NotConverged("what was just created does not show", hint="apply again a little later")
+
+    async def _verify(self, resource: Resource, block: int) -> None:
+        waited = Patience(self._world)
+        while (now := await self._judge(resource, block)).action is not Action.NO_OP:
+            if not await waited.more():
+                raise NotConverged(_still(now), hint="plan again to see what differs")
+
+    async def _settle(self) -> None:
+        mined = [pair for lane in self._lanes.values() for pair in lane.mined]
+        self._result.transactions = len(mined)
+        try:
+            lost = await settle(self._world, mined)
+        except (Ambiguous, Unreachable) as error:
+            self._result.unsettled.append(str(error))
+            return
+        self._result.unsettled.extend(f"transaction {sent.hash} is no longer in the chain" for sent in lost)
+
+
+class Patience:
+    """Growing pauses while an effect does not show yet, up to the settings' patience."""
+
+    def __init__(self, world: World) -> None:
+        self._clock = world.clock
+        self._end = world.clock.now() + world.settings.patience
+        self._pause = FIRST
+
+    async def more(self) -> bool:
+        """Pause once; False when it has been long enough."""
+        if self._clock.now() >= self._end:
+            return False
+        await self._clock.sleep(self._pause)
+        self._pause = min(self._pause * 2, LONGEST)
+        return True
+
+
+def _among(outputs: Mapping[str, object]) -> Resolve:
+    return lambda wanted: outputs.get(wanted.field) if isinstance(wanted, Output) else None
+
+
+def _riders(plan: Plan) -> dict[Address, list[PlannedChange]]:
+    """By resource that acts: those whose effect may share its transaction."""
+    acting = {change.address for change in plan.acting}
+    riders: dict[Address, list[PlannedChange]] = {}
+    for change in plan.acting:
+        for need in change.resource.kind.needs(change.resource.spec):
+            if need.strength is Strength.RIDES and need.address in acting:
+                riders.setdefault(need.address, []).append(change)
+    return riders
+
+
+def _still(change: PlannedChange) -> str:
+    fields = ", ".join(f"{f.field} is {f.before!r}" for f in change.fields[:3])
+    return f"done, but reading it back shows otherwise: {fields or change.reason or change.action}"

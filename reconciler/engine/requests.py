@@ -1,0 +1,137 @@
+"""Requests and challenges: recorded before they are sent, and what they answer is kept before anything else."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Touch
+from reconciler.core.errors import Ambiguous, FleetError, Rejected, Unreachable
+from reconciler.core.ports import Json, Label, Receipt
+from reconciler.engine.events import Event, Stage
+from reconciler.engine.world import World
+
+EXPIRED = {"MACHINE_IDENTITY_PROOF_EXPIRED", "AGENT_PAIRING_PROOF_EXPIRED"}
+FIRST, LONGEST = 0.5, 10.0
+"""Seconds between tries while another service catches up."""
+
+
+async def perform(world: World, effect: HttpRequest | SignedRequest, label: Label) -> None:
+    """Do it once. Refusals that pass by themselves are waited out, up to the settings' patience."""
+    end = world.clock.now() + world.settings.patience
+    pause, fresh = FIRST, 1
+    while True:
+        try:
+            return await _attempt(world, effect, label)
+        except Unreachable as error:
+            if world.clock.now() + pause > end:
+                raise
+            world.emit(Event(Stage.WAITING, label.address, str(error)))
+            await world.clock.sleep(pause)
+            pause = min(pause * 2, LONGEST)
+        except Rejected as error:
+            # A challenge that ran out while we signed: one new one, and then it is a clear no.
+            if error.reason not in EXPIRED or not fresh:
+                raise
+            fresh -= 1
+
+
+async def _attempt(world: World, effect: HttpRequest | SignedRequest, label: Label) -> None:
+    if isinstance(effect, HttpRequest):
+        answer = await _send(world, effect, effect.body, label)
+        if effect.touches is not None:
+            await _touch(world, effect.touches, answer)
+        return
+    proof = await _proof(world, effect)
+    body = {**(effect.request.body or {}), effect.proof: proof}
+    await _send(world, effect.request, body, label, effect.secret)
+
+
+async def _send(
+    world: World, request: HttpRequest, body: Mapping[str, Any] | None, label: Label, secret: SecretTarget | None = None
+) -> Json:
+    """One recorded write. Its intent is closed only after a secret in the answer is safe."""
+    if world.api is None:
+        raise Rejected("services.markets is not set", reason="no_service")
+    path = [str(segment) for segment in request.path]
+    number = await asyncio.to_thread(world.journal.requested, label, f"{request.method} /{'/'.join(path)}")
+    try:
+        answer = await world.api.send(request.method, path, body)
+        if secret is not None:
+            answer = await _deliver(world, secret, answer)
+    except (Rejected, Unreachable):
+        await asyncio.to_thread(world.journal.answered, number, "failed")
+        raise
+    except Ambiguous:
+        await asyncio.to_thread(world.journal.answered, number, "unknown")
+        raise
+    # Killed or cancelled before this line, the intent stays open and the next run looks what became of it.
+    await asyncio.to_thread(world.journal.answered, number, "done")
+    return answer
+
+
+async def _proof(world: World, effect: SignedRequest) -> dict[str, str]:
+    if world.api is None:
+        raise Rejected("services.markets is not set", reason="no_service")
+    path = [str(segment) for segment in effect.challenge.path]
+    try:
+        challenge = await world.api.send(effect.challenge.method, path, effect.challenge.body)
+    except Ambiguous as error:
+        # A challenge changes nothing by itself, so asking again is safe.
+        raise Unreachable(error.message, hint=error.hint) from None
+    message, number = challenge.get("message"), challenge.get("challengeId")
+    if not isinstance(message, str) or not isinstance(number, str):
+        raise Rejected("the challenge has no message to sign", reason="bad_challenge")
+    _check(message, effect.names)
+    signer = _signer(world, effect, challenge)
+    signature = await asyncio.to_thread(world.keyring.sign_message, signer, message)
+    return {"challengeId": number, "signature": signature}
+
+
+def _check(message: str, names: tuple[Segment, ...]) -> None:
+    """Rejected unless the message is about what we asked for: a signature is given to nothing else."""
+    missing = [str(name) for name in names if str(name).lower() not in message.lower()]
+    if missing:
+        shown = message if len(message) <= 500 else message[:500] + "…"
+        text = f"refused to sign a challenge that does not name {', '.join(missing)}; it says: {shown!r}"
+        raise Rejected(text, reason="strange_challenge", hint="check the url of the service")
+
+
+def _signer(world: World, effect: SignedRequest, challenge: Json) -> Signer:
+    """Who of those at hand the challenge asks for; the first choice where it does not say."""
+    asked = challenge.get("controllerAddresses")
+    wanted = {str(address).lower() for address in asked} if isinstance(asked, list) else set()
+    for signer in (effect.signer, *effect.others):
+        if world.keyring.has(signer) and (not wanted or world.keyring.address(signer).lower() in wanted):
+            return signer
+    return effect.signer
+
+
+async def _deliver(world: World, target: SecretTarget, answer: Json) -> Json:
+    """Put the secret of an answer where it belongs, remember how to know it, and hand back the answer without it."""
+    secret = answer.get(target.field)
+    if not isinstance(secret, str) or not secret:
+        raise Ambiguous(f"the answer holds no {target.field}", hint="apply again: a new session will be asked for")
+    try:
+        await asyncio.to_thread(world.sink.write, target.name, secret)
+    except FleetError as error:
+        raise Ambiguous(error.message, hint=error.hint) from None
+    rest = {name: value for name, value in answer.items() if name != target.field}
+    receipt = Receipt(
+        name=target.name,
+        pairing_id=str(rest.get("id")),
+        digest=hashlib.sha256(secret.encode()).hexdigest(),
+        last_four=secret[-4:],
+        expires_at=str(rest.get("sessionExpiresAt")),
+        updated_at=str(rest.get("updatedAt")),
+        session_issued_at=str(rest.get("sessionIssuedAt")),
+    )
+    await asyncio.to_thread(world.journal.keep, receipt)
+    return rest
+
+
+async def _touch(world: World, touch: Touch, answer: Json) -> None:
+    receipt = await asyncio.to_thread(world.journal.receipt, touch.token)
+    if receipt is not None and receipt.updated_at == str(touch.seen) and answer.get("updatedAt"):
+        moved = {**receipt.__dict__, "updated_at": str(answer["updatedAt"])}
+        await asyncio.to_thread(world.journal.keep, Receipt(**moved))

@@ -1,0 +1,87 @@
+"""Reading the world and planning against it."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from reconciler.core.address import Address
+from reconciler.core.change import Action
+from reconciler.core.effects import ChainCall, ChainGroup, Signer
+from reconciler.core.errors import Rejected, Unreachable
+from reconciler.core.kind import Resource, Strength
+from reconciler.core.observation import Observation, Unreadable
+from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_bound
+from reconciler.core.ports import Reader
+from reconciler.engine.world import World
+
+
+async def observe(resource: Resource, reader: Reader) -> Observation[Any]:
+    """What is there. Any failure to read is Unreadable, never absent."""
+    try:
+        return await resource.kind.observe(resource.spec, reader)
+    except (Unreachable, Rejected) as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        return Unreadable(f"{error}{hint}")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return Unreadable(f"it was answered with data of another shape ({type(error).__name__}: {error})")
+
+
+async def observe_all(
+    resources: Sequence[Resource], reader: Reader, tick: Callable[[], None] = lambda: None
+) -> dict[Address, Observation[Any]]:
+    """Everything at once; `tick` is called after each."""
+
+    async def one(resource: Resource) -> Observation[Any]:
+        found = await observe(resource, reader)
+        tick()
+        return found
+
+    found = await asyncio.gather(*(one(resource) for resource in resources))
+    return {resource.address: observation for resource, observation in zip(resources, found, strict=True)}
+
+
+async def survey(world: World, scene: Scene) -> tuple[Plan, Scene]:
+    """A plan for `scene`, with every change that the world would refuse already blocked."""
+    plan = build_plan(scene)
+    denials = await _denials(world, plan)
+    if not denials:
+        return plan, scene
+    scene = replace(scene, denials={**scene.denials, **denials})
+    return build_plan(scene), scene
+
+
+async def _denials(world: World, plan: Plan) -> dict[Address, str]:
+    actions = {change.address: change.action for change in plan.changes}
+    asked = [(change, calls) for change in plan.acting for calls in _probes(change, actions)]
+    answers = await asyncio.gather(*(_ask(world, calls) for _, calls in asked))
+    return {change.address: reason for (change, _), reason in zip(asked, answers, strict=True) if reason}
+
+
+def _probes(change: PlannedChange, actions: Mapping[Address, Action]) -> Iterable[tuple[ChainCall, ...]]:
+    """Calls to try now: what the kind asks to be tried, and whole effects that depend on nothing in this plan."""
+    needs = change.resource.kind.needs(change.resource.spec)
+    free = all(
+        actions.get(need.address, Action.NO_OP) is Action.NO_OP for need in needs if need.strength is not Strength.SOFT
+    )
+    for step in change.steps:
+        yield from ((probe,) for probe in step.probes if is_bound(probe))
+        if free and isinstance(step.effect, ChainGroup) and is_bound(step.effect):
+            yield step.effect.calls
+
+
+async def _ask(world: World, calls: tuple[ChainCall, ...]) -> str:
+    """Why these calls would fail now, or ""."""
+    signer = calls[0].signer
+    if not isinstance(signer, Signer):
+        return ""
+    raws = [world.chain.encode(call) for call in calls]
+    if len(raws) > 1 and not world.settings.batch:
+        return ""
+    raw = raws[0] if len(raws) == 1 else world.chain.pack(raws)
+    try:
+        outcome = await world.chain.dry_run(world.keyring.address(signer), raw)
+    except Unreachable:
+        # Not an answer: it will be simulated again before anything is sent.
+        return ""
+    return outcome.revert

@@ -1,0 +1,87 @@
+"""The ports of one run, and snapshots of the world that are taken no more often than needed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from reconciler.core.ports import Api, Chain, Clock, Fees, Journal, Keyring, Reader, Sink
+from reconciler.engine.events import Event
+
+LINGER = 0.01
+"""Seconds to wait for others who want the same: shared snapshots, shared batches."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    chain_id: int
+    depth: int | None = 1
+    """Blocks deep at which a transaction is settled; None where `tag` decides."""
+    tag: str | None = None
+    batch: bool = True
+    """Whether the Batch precompile may be used."""
+    timeout: float = 600.0
+    """Seconds after which a wait gives up; what was sent stays in the journal."""
+    patience: float = 120.0
+    """Seconds for other services to catch up with the chain."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything the engine may touch."""
+
+    chain: Chain
+    keyring: Keyring
+    api: Api | None
+    journal: Journal
+    sink: Sink
+    clock: Clock
+    snapshot: Callable[[int], Awaitable[Reader]]
+    """A reader of the world at this block or a later one."""
+    settings: Settings
+    emit: Callable[[Event], None] = field(default=lambda event: None)
+
+
+class Lookout:
+    """Hands out snapshots: those who ask together share one, and none is older than what was asked for."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._next: asyncio.Task[Reader] | None = None
+        self._block = 0
+
+    async def look(self, block: int = 0) -> Reader:
+        """A reader made after this call, at `block` or later."""
+        self._block = max(self._block, block)
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._open())
+        return await asyncio.shield(self._next)
+
+    async def _open(self) -> Reader:
+        await asyncio.sleep(LINGER)
+        # From here on a snapshot may be too old for newcomers: they get the next one.
+        self._next = None
+        return await self._world.snapshot(self._block)
+
+
+class Gauge:
+    """Gas limit of a block and price of gas, read once for all lanes and again when old."""
+
+    FRESH = 2.0
+    """Seconds."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._reading: asyncio.Task[tuple[int, Fees]] | None = None
+        self._taken = 0.0
+
+    async def read(self) -> tuple[int, Fees]:
+        now = self._world.clock.now()
+        failed = self._reading is not None and self._reading.done() and self._reading.exception() is not None
+        if self._reading is None or failed or now - self._taken > self.FRESH:
+            self._taken = now
+            self._reading = asyncio.ensure_future(self._read())
+        return await asyncio.shield(self._reading)
+
+    async def _read(self) -> tuple[int, Fees]:
+        head, fees = await asyncio.gather(self._world.chain.head(), self._world.chain.fees())
+        return head.gas_limit, fees
