@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from reconciler.sandbox.config import DELEGATE, Contracts
-from reconciler.sandbox.rpc import NodeRpc
+from reconciler.sandbox.rpc import Call, NodeRpc
 from reconciler.sandbox.transactions import Signed
 
 DESIGNATOR = "0xef0100" + DELEGATE[2:].lower()
@@ -25,16 +25,17 @@ class Accounts:
         self._accepted: dict[tuple[str, int], Signed] = {}
 
     async def refusals(self, wanted: Sequence[Signed]) -> list[str]:
-        """Why each may not be sent ("" if it may); whoever may is delegated when this returns."""
+        """Why each may not be sent ("" if it may); the senders are delegated where they need it."""
+        plain = [signed for signed in wanted if self._is_plain(signed)]
+        await self._undelegate({signed.to for signed in plain})
         senders = sorted({signed.sender for signed in wanted})
-        balances = await self._node.batch([("eth_getBalance", (sender, "latest")) for sender in senders])
-        rich = {sender for sender, balance in zip(senders, balances, strict=True) if int(balance, 16)}
-        found = [await self._refusal(signed, rich) for signed in wanted]
-        admitted = [signed for signed, why in zip(wanted, found, strict=True) if not why]
-        await self._undelegate([signed for signed in admitted if signed.gas <= PLAIN_TRANSFER_GAS])
+        questions: list[Call] = [("eth_getBalance", (sender, "latest")) for sender in senders]
         # Each time, since a reorg or rollback of the node forgets it.
-        await self._delegate({signed.sender for signed in admitted})
-        return found
+        acting = {signed.sender for signed in wanted if signed not in plain}
+        answers = await self._node.batch([*questions, *_set_code(acting, DESIGNATOR)])
+        self._delegated |= acting
+        rich = {sender for sender, balance in zip(senders, answers, strict=False) if int(balance, 16)}
+        return [await self._refusal(signed, rich) for signed in wanted]
 
     def accepted(self, signed: Signed) -> None:
         """The node took it: the same nonce again is a replacement."""
@@ -44,7 +45,7 @@ class Accounts:
 
     async def delegate_again(self) -> None:
         """After a reorg."""
-        await self._delegate(self._delegated)
+        await self._node.batch(_set_code(self._delegated, DESIGNATOR))
 
     def overrides(self, transaction: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         """State overrides under which a simulated call sees accounts as a sent one would."""
@@ -55,7 +56,8 @@ class Accounts:
         if sender and to in self._asks_sender and sender not in self._asks_sender:
             found[sender] = {"code": DESIGNATOR}
         for address, override in given.items():
-            found[address.lower()] = {**found.get(address.lower(), {}), **override}
+            ours = found.get(address.lower(), {})
+            found[address.lower()] = {**ours, **override} if isinstance(override, dict) else override
         return found
 
     async def _refusal(self, signed: Signed, rich: set[str]) -> str:
@@ -74,18 +76,21 @@ class Accounts:
         known = await self._node.call("eth_getTransactionByHash", tx_hash)
         return known is not None and known.get("blockNumber") is None
 
-    async def _delegate(self, senders: Collection[str]) -> None:
-        await self._node.batch([("anvil_setCode", (sender, DESIGNATOR)) for sender in sorted(senders)])
-        self._delegated.update(senders)
+    def _is_plain(self, signed: Signed) -> bool:
+        return signed.gas <= PLAIN_TRANSFER_GAS and signed.to not in self._asks_sender
 
-    async def _undelegate(self, transfers: Sequence[Signed]) -> None:
-        """A transfer with 21,000 gas must do, as to any account without code, unless the receiver sends too."""
-        receivers = sorted({signed.to for signed in transfers} & self._delegated)
-        tags = [(receiver, tag) for receiver in receivers for tag in ("latest", "pending")]
+    async def _undelegate(self, receivers: Collection[str]) -> None:
+        """A transfer with 21,000 gas must do, as to any account without code, unless the receiver is sending too."""
+        delegated = sorted(self._delegated.intersection(receivers))
+        tags = [(receiver, tag) for receiver in delegated for tag in ("latest", "pending")]
         nonces = await self._node.batch([("eth_getTransactionCount", question) for question in tags])
-        idle = [who for n, who in enumerate(receivers) if nonces[2 * n] == nonces[2 * n + 1]]
-        await self._node.batch([("anvil_setCode", (receiver, NO_CODE)) for receiver in idle])
+        idle = [who for n, who in enumerate(delegated) if nonces[2 * n] == nonces[2 * n + 1]]
+        await self._node.batch(_set_code(idle, NO_CODE))
         self._delegated.difference_update(idle)
+
+
+def _set_code(accounts: Collection[str], code: str) -> list[Call]:
+    return [("anvil_setCode", (account, code)) for account in sorted(accounts)]
 
 
 def _underpaid(signed: Signed, before: Signed) -> bool:

@@ -1,8 +1,10 @@
 """Faults of a real RPC endpoint, as data: rules tried in order against each request."""
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Literal, get_args
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from reconciler.sandbox.shapes import SHAPES, Shape
 
@@ -10,7 +12,6 @@ Action = Literal[
     "rateLimit", "status", "delay", "dropBefore", "dropAfter",  # of the HTTP request
     "error", "null", "stale", "unknownBlock",  # of one call in it
 ]  # fmt: skip
-ACTIONS: tuple[Action, ...] = get_args(Action)
 WHOLE_REQUEST: frozenset[Action] = frozenset({"rateLimit", "status", "delay", "dropBefore", "dropAfter"})
 
 
@@ -18,9 +19,10 @@ class BadRule(Exception):
     """Not a rule."""
 
 
-@dataclass
-class Rule:
+class Rule(BaseModel):
     """One fault. `method` is a glob; `count` is how often it strikes, None for ever."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     action: Action
     method: str = "*"
@@ -28,13 +30,18 @@ class Rule:
     each: bool = False
     """Count for each distinct first parameter apart: `null` for 3 polls of every receipt."""
     retryAfter: float = 1.0  # seconds
-    status: int = 502
-    ms: int = 0
+    status: int = Field(502, ge=200, le=599)
+    ms: int = Field(0, ge=0)
     code: int = -32603
     message: str = "injected fault"
     data: str | None = None
-    blocks: int = 1
-    struck: dict[str, int] = field(default_factory=dict)
+    blocks: int = Field(1, ge=1)
+    _struck: dict[str, int] = PrivateAttr(default_factory=dict)
+
+    @property
+    def struck(self) -> dict[str, int]:
+        """How often it has hit, by first parameter where it counts them apart."""
+        return self._struck
 
     def strike(self, call: dict[str, Any]) -> bool:
         """Whether it hits this call, and count it."""
@@ -42,9 +49,9 @@ class Rule:
             return False
         params = call.get("params") or [""]
         key = str(params[0]) if self.each and isinstance(params, list) else ""
-        if self.count is not None and self.struck.get(key, 0) >= self.count:
+        if self.count is not None and self._struck.get(key, 0) >= self.count:
             return False
-        self.struck[key] = self.struck.get(key, 0) + 1
+        self._struck[key] = self._struck.get(key, 0) + 1
         return True
 
 
@@ -63,6 +70,8 @@ class Faults:
                 raise BadRule(f"say errorShape ({' or '.join(SHAPES)}) and rules")
         else:
             shape, entries = self.shape, body if isinstance(body, list) else [body]
+        if not isinstance(entries, list):
+            raise BadRule("rules is a list")
         rules = [_rule(entry) for entry in entries]
         self.shape = shape
         self.rules += rules
@@ -73,7 +82,10 @@ class Faults:
 
     def show(self) -> dict[str, Any]:
         """The present faults."""
-        return {"errorShape": self.shape, "rules": [asdict(rule) for rule in self.rules]}
+        return {
+            "errorShape": self.shape,
+            "rules": [{**rule.model_dump(), "struck": rule.struck} for rule in self.rules],
+        }
 
     def of_request(self, calls: list[dict[str, Any]]) -> list[Rule]:
         """The rules that hit the request as a whole: delays, and the first of any other action."""
@@ -96,9 +108,7 @@ class Faults:
 
 
 def _rule(entry: Any) -> Rule:
-    known = {item.name for item in fields(Rule)} - {"struck"}
-    if not isinstance(entry, dict) or entry.get("action") not in ACTIONS:
-        raise BadRule(f"a rule needs an action: {', '.join(ACTIONS)}")
-    if set(entry) - known:
-        raise BadRule(f"unknown: {', '.join(sorted(set(entry) - known))}; a rule has {', '.join(sorted(known))}")
-    return Rule(**entry)
+    try:
+        return Rule.model_validate(entry)
+    except ValidationError as error:
+        raise BadRule(str(error)) from error

@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
+
 from reconciler.sandbox import methods, shapes
 from reconciler.sandbox.accounts import DESIGNATOR, NO_CODE, Accounts
 from reconciler.sandbox.faults import Faults, Rule
@@ -14,6 +16,7 @@ from reconciler.sandbox.transactions import Malformed, Signed, parse
 PARSE_ERROR = -32700
 BAD_REQUEST = -32600
 RATE_LIMITED = -32029
+BAD_GATEWAY = 502
 
 
 class Drop(Exception):
@@ -48,6 +51,7 @@ class Front:
         self._node = node
         self._accounts = accounts
         self._faults = faults
+        self._sending = asyncio.Lock()
 
     async def answer(self, body: bytes) -> Reply:
         """Raises Drop when the client shall get nothing."""
@@ -64,13 +68,22 @@ class Front:
             early = await _whole(rule)
             if early is not None:
                 return early
-        answers = await self._answers(calls)
+        try:
+            answers = await self._answers(calls)
+        except httpx.HTTPError as error:
+            return Reply({"error": f"the node does not answer: {error!r}"}, BAD_GATEWAY)
         if after:
             raise Drop
         return Reply(answers if isinstance(parsed, list) else answers[0])
 
     async def _answers(self, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
         jobs = [self._job(call) for call in calls]
+        if any(job.signed for job in jobs):
+            async with self._sending:  # what is set up for one sender must hold until the node has the transaction
+                return await self._process(jobs)
+        return await self._process(jobs)
+
+    async def _process(self, jobs: list[Job]) -> list[dict[str, Any]]:
         await self._admit([job for job in jobs if job.signed and not job.error])
         await self._age([job for job in jobs if job.stale and not job.error])
         waiting = [job for job in jobs if not job.error and not job.null]

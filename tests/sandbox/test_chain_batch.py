@@ -150,6 +150,8 @@ def test_accounts_stay_plain_to_the_outside(world: World) -> None:
     assert world.balance(user.address) == before + PEAQ
     # Having been a receiver, it still batches.
     assert user.send(BATCH, batch(*registrations(new_addresses(1))))["status"] == "0x1"
+    # A nonce is burnt with 21,000 gas.
+    assert user.send(user.address, gas=21_000)["status"] == "0x1"
     # With call data, and more gas, it is delegated and takes the coins all the same.
     assert sender.send(user.address, "0xdeadbeef", PEAQ)["status"] == "0x1"
 

@@ -115,7 +115,16 @@ def test_rules_can_be_seen_and_are_checked(world: World) -> None:
     shown = world.http.get(url).json()
     assert shown["errorShape"] == "geth"
     assert shown["rules"][0]["struck"] == {"": 1}
-    for wrong in ({"action": "nonsense"}, {"action": "status", "tims": 3}, {"errorShape": "x"}, {"rules": [1]}, 3):
+    for wrong in (
+        {"action": "nonsense"},
+        {"action": "status", "tims": 3},
+        {"errorShape": "x"},
+        {"rules": [1]},
+        3,
+        {"action": "status", "count": "two"},
+        {"action": "status", "status": 99},
+        {"rules": 3},
+    ):
         assert world.http.post(url, json=wrong).status_code == 400
     assert world.http.delete(url).json() == {"errorShape": "frontier", "rules": []}
     assert world.post(CHAIN_ID).status_code == 200
