@@ -38,9 +38,7 @@ class FakeChain:
 
     def add_machine(self, account: LocalAccount, *, bonded: bool = True, bind: bool = True) -> MachineFacts:
         machine_id = len(self.facts) + 1
-        fact = MachineFacts(
-            machine_id, account.address, account.address, OPERATOR.address, 1, bonded, 40 + machine_id
-        )
+        fact = MachineFacts(machine_id, account.address, account.address, OPERATOR.address, 1, bonded, 40 + machine_id)
         self.facts[machine_id] = fact
         if bind:
             self.dids[account.address, "machineId"] = str(machine_id)

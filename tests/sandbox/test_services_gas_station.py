@@ -94,6 +94,15 @@ def test_too_many_bad_codes_lock(client: Client) -> None:
         assert fund(client, expect=401, twoFactorCode="bad") == "INVALID_2FA"
     assert fund(client, expect=423) == "2FA_LOCKED"
     assert fund(client, expect=423, ownerAddress=OPERATOR.address.lower()) == "2FA_LOCKED"
+    client.faults(totpLockSeconds=0)  # counts from the next lock: this one stands
+    assert fund(client, expect=423) == "2FA_LOCKED"
+
+
+def test_the_lock_is_a_switch_too(client: Client) -> None:
+    client.faults(totpLocked=True)
+    assert fund(client, expect=423) == "2FA_LOCKED"
+    client.faults(totpLocked=False)
+    fund(client)
 
 
 def test_a_good_code_forgives_bad_ones(client: Client) -> None:
@@ -114,7 +123,13 @@ def test_a_code_may_be_good_once_only(client: Client) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"requestId": "x"}, {"requestId": None}, {"chainId": "agung"}, {"targetWalletAddress": "0x1"}, {"twoFactorCode": 1}],
+    [
+        {"requestId": "x"},
+        {"requestId": None},
+        {"chainId": "agung"},
+        {"targetWalletAddress": "0x1"},
+        {"twoFactorCode": 1},
+    ],
 )
 def test_bad_payload(client: Client, changes: dict[str, Any]) -> None:
     assert fund(client, expect=400, **changes) == "INVALID_PAYLOAD"

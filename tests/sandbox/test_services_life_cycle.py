@@ -26,9 +26,7 @@ def test_a_token_dies_with_the_policy_it_was_issued_for(client: Client) -> None:
     assert "pairingToken" not in changed and changed["delegationPolicy"]["allowedSkillKeys"] == []
     assert client.search(old, expect=401) == "AGENT_AUTH_INVALID"
 
-    rotated = client.api(
-        "POST", f"{path}/sessions", {"agentProof": client.agent_proof(machine["id"])}, expect=201
-    )
+    rotated = client.api("POST", f"{path}/sessions", {"agentProof": client.agent_proof(machine["id"])}, expect=201)
     assert rotated["updatedAt"] == changed["updatedAt"]
     assert rotated["sessionIssuedAt"] > changed["updatedAt"]
     assert rotated["tokenLastFour"] == rotated["pairingToken"][-4:]

@@ -39,7 +39,9 @@ def test_challenge_names_the_identity_and_who_may_sign(client: Client) -> None:
     assert challenge["verificationMethod"] == "eip191"
 
 
-@pytest.mark.parametrize("ref", ["did:peaq:42", "did:peaq:0x12", "peaqos:machine:my-bot", "", "0x" + "ab" * 20])
+@pytest.mark.parametrize(
+    "ref", ["did:peaq:42", "did:peaq:0x12", "peaqos:machine:my-bot", "", "0x" + "ab" * 20, f"peaqos:machine:{1 << 256}"]
+)
 def test_other_identity_forms_are_refused(client: Client, ref: str) -> None:
     code = client.api("POST", "/machine-identity/challenges", {"identityRef": ref}, expect=400)
     assert code == "VALIDATION_ERROR"
@@ -193,9 +195,10 @@ def test_lag_hides_only_what_is_bound_later(client: Client) -> None:
         assert code == "MACHINE_NOT_ACTIVATED"
     client.api("POST", "/machine-identity/challenges", body, expect=201)
     client.api("GET", f"/machines/{old['id']}", expect=200)
-    client.faults(mcrLagReads=0, mcrLagMs=60_000)
+    client.faults(mcrLagReads=0, mcrLagMs=60_000, unresolvedIsUnavailable=True)
     body = {"identityRef": f"did:peaq:{client.account_with_machine().address}"}
-    client.api("POST", "/machine-identity/challenges", body, expect=409)
+    code = client.api("POST", "/machine-identity/challenges", body, expect=503)
+    assert code == "PEAQOS_IDENTITY_UNAVAILABLE"
 
 
 def test_stored_proof_can_expire(client: Client) -> None:

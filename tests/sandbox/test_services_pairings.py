@@ -316,7 +316,9 @@ def test_machine_policy_is_enforced(client: Client) -> None:
     machine = client.machine(policyIds=[policy["id"]])
     token = client.pair(machine["id"])["pairingToken"]
     assert client.search(token, expect=403, service_type="compute") == "AGENT_POLICY_DENIED"
-    assert client.search(token, expect=201, requiredCapabilities=["nothing-has-this"])["status"] == "no_match"
+    nothing = client.search(token, expect=201, requiredCapabilities=["nothing-has-this"])
+    assert nothing["status"] == "no_match"
+    assert client.api("GET", f"/market/searches/{nothing['id']}", expect=200) == nothing
 
 
 def test_pairing_auth_can_be_off(client: Client) -> None:

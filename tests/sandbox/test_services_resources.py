@@ -71,7 +71,9 @@ def test_runtime_endpoints(client: Client) -> None:
     assert replaced["hasAuthToken"] is False and replaced["networkScope"] == "loopback"
     assert client.api("GET", f"{base}/Qvac", expect=200) == replaced
     assert client.api("GET", base, expect=200)["items"] == [replaced]
-    assert client.api("PUT", f"{base}/other", {"endpointBaseUrl": "http://[::1]:1"}, expect=201)["probePath"] == "/health"
+    assert (
+        client.api("PUT", f"{base}/other", {"endpointBaseUrl": "http://[::1]:1"}, expect=201)["probePath"] == "/health"
+    )
     client.api("DELETE", f"{base}/qvac", expect=204)
     assert client.api("DELETE", f"{base}/qvac", expect=404) == "NOT_FOUND"
     assert client.api("GET", f"{base}/qvac", expect=404) == "NOT_FOUND"
@@ -117,7 +119,7 @@ def test_runtime_agents(client: Client) -> None:
         "machineId": machine["id"],
         "agentId": enrolled["id"],
         "agentToken": token,
-        "endpoints": [{"providerKey": "qvac", "endpointBaseUrl": "http://127.0.0.1:1", "label": None}],
+        "endpoints": [{"provider_key": "qvac", "endpoint_base_url": "http://127.0.0.1:1", "label": None}],
         "leaseTtlSeconds": None,
     }
     answer = client.api("POST", "/machine-agents/heartbeat", beat, expect=200)

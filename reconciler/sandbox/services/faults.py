@@ -28,6 +28,7 @@ class Switches:
     challengeTtlSeconds: int = 300
     storedProofTtlSeconds: int = 0
     operatorIsController: bool = False
+    unresolvedIsUnavailable: bool = False
     archivedBlocksIdentity: bool = True
     archivedListed: bool = False
     listOmitsOnOutage: bool = False
@@ -49,6 +50,7 @@ class Switches:
     walletDailyCap: str = "5000000000000000000"
     fundRateLimitPerMinute: int = 0
     transferFails: bool = False
+    totpLocked: bool = False
     totpReuse: bool = True
     totpWindow: int = 1
     totpMaxFailures: int = 5

@@ -28,7 +28,9 @@ def parse_reference(text: str) -> Reference | None:
     if text.startswith(_DID + "0x") and is_hex_address(address):
         return Reference(address=to_checksum_address(address))
     alias = _ALIAS.fullmatch(text)
-    return Reference(machine_id=int(alias[1])) if alias else None
+    if alias is None or int(alias[1]) >= 1 << 256:
+        return None
+    return Reference(machine_id=int(alias[1]))
 
 
 def did_of(address: str) -> str:

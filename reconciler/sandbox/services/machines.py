@@ -193,7 +193,9 @@ async def _resolve_text(ctx: Context, text_ref: str) -> tuple[Reference, Machine
         raise invalid("identityRef", "must be did:peaq:0x<address> or peaqos:machine:<id>")
     (fact,) = await resolve(ctx, [reference])
     if fact is None:
-        raise ApiError("MACHINE_NOT_ACTIVATED", "MCR knows no activated machine by this identity")
+        unavailable = ctx.switches.unresolvedIsUnavailable
+        code = "PEAQOS_IDENTITY_UNAVAILABLE" if unavailable else "MACHINE_NOT_ACTIVATED"
+        raise ApiError(code, "MCR knows no activated machine by this identity")
     return reference, fact
 
 

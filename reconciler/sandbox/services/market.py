@@ -66,6 +66,7 @@ def routes(ctx: Context) -> list[Route]:
         route(ctx, "GET", "/market/services/{service_id}", show),
         # Agents hold no platform key: their token is all they show.
         route(ctx, "POST", "/market/search", search, platform_key=False),
+        route(ctx, "GET", "/market/searches/{search_id}", show_search),
         route(ctx, "POST", "/market/services/{service_id}/execute", execute, platform_key=False),
     ]
 
@@ -92,19 +93,25 @@ async def search(ctx: Context, request: Request) -> Response:
         raise ApiError("AGENT_POLICY_DENIED", "the policy allows none of the services found")
     now = ctx.store.clock.tick()
     shown = allowed[: int(body.get("maxResults", 10))]
-    return item(
-        {
-            "id": new_id("srch"),
-            "machineId": pairing["machineId"],
-            "agentPairingId": pairing["id"],
-            "request": {name: value for name, value in body.items() if name != "providerCredentials"},
-            "normalizedTask": task,
-            "status": "completed" if shown else "no_match",
-            "quotes": [_quote(service, now + _QUOTE_TTL_MS) for service in shown],
-            "createdAt": iso(now),
-        },
-        201,
-    )
+    result = {
+        "id": new_id("srch"),
+        "machineId": pairing["machineId"],
+        "agentPairingId": pairing["id"],
+        "request": {name: value for name, value in body.items() if name != "providerCredentials"},
+        "normalizedTask": task,
+        "status": "completed" if shown else "no_match",
+        "quotes": [_quote(service, now + _QUOTE_TTL_MS) for service in shown],
+        "createdAt": iso(now),
+    }
+    ctx.store.put("search", result)
+    return item(result, 201)
+
+
+async def show_search(ctx: Context, request: Request) -> Response:
+    found = ctx.store.get("search", request.path_params["search_id"])
+    if found is None:
+        raise not_found("search")
+    return item(found)
 
 
 async def execute(ctx: Context, request: Request) -> Response:

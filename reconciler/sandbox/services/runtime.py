@@ -51,14 +51,19 @@ _ENDPOINT: dict[str, Check] = {
 
 
 def _endpoints(name: str, value: Any) -> list[Document]:
-    """What an agent reports. Clients send an absent option as null here."""
+    """What an agent reports. Official clients send these keys in snake case, and an absent option as null."""
     check = nested({**_ENDPOINT, "providerKey": non_blank}, ("providerKey", "endpointBaseUrl"))
     if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
         raise invalid(name, "must be an array of objects")
     return [
-        check(f"{name}[{index}]", {key: item for key, item in one.items() if item is not None})
+        check(f"{name}[{index}]", {_camel(key): item for key, item in one.items() if item is not None})
         for index, one in enumerate(value)
     ]
+
+
+def _camel(key: str) -> str:
+    first, *rest = key.split("_")
+    return first + "".join(word.capitalize() for word in rest)
 
 
 def _seconds(name: str, value: Any) -> int:

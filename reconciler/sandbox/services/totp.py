@@ -58,7 +58,7 @@ class SecondFactors:
 
     def _verify(self, entry: Document, code: str, *, spend: bool) -> None:
         switches = self._faults.switches
-        if now_ms() < entry["lockedUntilMs"]:
+        if switches.totpLocked or now_ms() < entry["lockedUntilMs"]:
             raise GasError(423, "2FA_LOCKED", "2FA is locked after too many invalid codes")
         step = _matching_step(entry["secret"], code, switches.totpWindow)
         if step is None or (not switches.totpReuse and step <= entry["lastStep"]):
