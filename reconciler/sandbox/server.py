@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,8 @@ async def _end_with(node: Node, server: uvicorn.Server) -> None:
 
 def main(arguments: list[str]) -> None:
     """Entry of the process."""
+    # The server re-raises the signal that ended it: leave in good order, so that the node is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     directory = Path(arguments[0])
     content: dict[str, Any] = json.loads((directory / SETTINGS).read_text(encoding="utf-8"))
     asyncio.run(serve(directory, Settings(**content)))

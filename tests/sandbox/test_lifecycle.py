@@ -92,6 +92,16 @@ def test_a_failed_start_leaves_nothing_running(tmp_path: Path, monkeypatch: pyte
     assert [path.name for path in tmp_path.iterdir()] == ["server.log"]
 
 
+def test_a_terminated_server_stops_the_node_and_tidies_up(tmp_path: Path) -> None:
+    with running(tmp_path, port=free_port()) as info:
+        (tmp_path / "state" / "node-cache").mkdir(exist_ok=True)  # the node makes it when it has much to keep
+        os.kill(info.server_pid, signal.SIGTERM)
+        assert gone(info.server_pid)
+        assert os.waitstatus_to_exitcode(os.waitpid(info.server_pid, 0)[1]) == 0
+        assert gone(info.node_pid)
+        assert not (tmp_path / "state" / "node-cache").exists()
+
+
 def test_interval_mining(tmp_path: Path) -> None:
     with running(tmp_path, port=free_port(), block_time=0.3) as info:
         question = {"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber"}
