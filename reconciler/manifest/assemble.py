@@ -154,6 +154,7 @@ def _apply_defaults(root: Source, draft: Draft) -> None:
             draft.problems.add(root.place(("defaults", key), key=True), said, "write it under the machine")
     usable = {key: value for key, value in defaults.items() if key not in NOT_DEFAULTS}
     base = Entry(root.file, trail(root.node, ("defaults",))[-1][1])
+    draft.defaults, draft.defaults_data = base, usable
     _put_under(usable, base, draft)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconciler.manifest.origin import Origins
+from reconciler.manifest.origin import Entry, Origins
 from reconciler.manifest.problems import Problems
 
 
@@ -16,3 +16,6 @@ class Draft:
     texts: dict[Path, str] = field(default_factory=dict)
     """Every file that was read."""
     notices: list[str] = field(default_factory=list)
+    defaults: Entry | None = None
+    """Where the defaults are written, and what they say."""
+    defaults_data: dict[str, Any] = field(default_factory=dict)

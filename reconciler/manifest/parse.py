@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,9 @@ def load(
     draft = assemble(root, problems, lockfile.beside(path))
     settle(draft, environ)
     check(draft, checksum)
-    fleet = _checked(fleet_model(kinds), draft)
+    model = fleet_model(kinds)
+    _check_unused_defaults(model, draft)
+    fleet = _checked(model, draft)
     if fleet is not None:
         _ask_kinds(fleet, kinds, draft)
     if fleet is None or problems:
@@ -77,6 +79,20 @@ def _checked(model: type[Fleet], draft: Draft) -> Fleet | None:
         return _checked(model, draft)
     explain(faults, model, draft)
     return None
+
+
+def _check_unused_defaults(model: type[Fleet], draft: Draft) -> None:
+    """Defaults under no machine are still read, as those of one that needs nothing else."""
+    if draft.raw["machines"] or draft.defaults is None:
+        return
+    origins = replace(draft.origins, machines=[draft.defaults])
+    stand_in = replace(draft, raw={**draft.raw, "machines": [draft.defaults_data]}, origins=origins)
+    try:
+        _validate(model, stand_in.raw)
+    except ValidationError as error:
+        faults: list[Fault] = list(error.errors(include_url=False))
+        own = [fault for fault in faults if fault["loc"][:1] == ("machines",) and fault["type"] != "missing"]
+        explain(own, model, stand_in)
 
 
 def _validate(model: type[Fleet], raw: dict[str, Any]) -> Fleet:

@@ -1,5 +1,6 @@
 """One YAML file: its plain data, and where each key and value of it stands."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,7 @@ from reconciler.manifest.construct import construct, merges
 from reconciler.manifest.problems import PRIVATE_KEY, Place, Problems
 
 _PLAIN_WORDS = (
-    (
-        "cannot start any token",
-        "this character cannot begin a value here (tabs cannot indent; `@`, `%` and ` need quotes)",
-    ),
+    ("cannot start any token", "a tab, `@`, `%` or a backquote cannot begin a value"),
     ("mapping values are not allowed", "`:` is not expected here"),
     ("expected a single document", "one file holds one document; `---` begins a second one"),
     ("could not find expected ':'", "a key without `:`"),
@@ -27,14 +25,13 @@ _PLAIN_WORDS = (
     ("while scanning a quoted scalar", "a quote that is not closed"),
 )
 _HINTS = (
-    (
-        "cannot start any token",
-        "indent with spaces, and put quotes around a value that begins with a special character",
-    ),
+    ("cannot start any token", "indent with spaces; put quotes around a value that begins with a special character"),
     ("mapping values are not allowed", "check the indentation, or put quotes around a value that contains `: `"),
     ("could not find expected ':'", "write `key: value`"),
     ("expected <block end>", "indent the keys of one mapping, and the dashes of one list, alike"),
 )
+# The parser takes quadratic time for these, long before it gives up.
+_TOO_DEEP = re.compile(r"(?:[\[{]\s*){100}")
 
 
 @dataclass(frozen=True)
@@ -101,6 +98,9 @@ def read(path: Path, file: str, problems: Problems) -> Source | None:
 
 def compose(text: str, file: str, problems: Problems) -> Node | None:
     """The nodes of one YAML document. Problems: malformed or empty."""
+    if _TOO_DEEP.search(text):
+        problems.add((file, 0, 0), "nested too deeply")
+        return None
     try:
         node: Node | None = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
