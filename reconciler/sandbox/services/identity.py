@@ -64,7 +64,8 @@ class Mcr:
             fact if fact is not None and (ref.address is None or fact.wallet == ref.address) else None
             for ref, fact in zip(references, (facts.get(machine_id) for machine_id in ids), strict=True)
         ]
-        bound = await self._bound([fact for fact in found if fact is not None])
+        by_id = [f for ref, f in zip(references, found, strict=True) if f is not None and ref.address is None]
+        bound = await self._bound(by_id) | set(by_address)
         return [f if f is not None and f.wallet in bound and self._caught_up(f.wallet) else None for f in found]
 
     async def resolve_one(self, reference: Reference) -> MachineFacts | None:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from reconciler.sandbox.services import machines
+from reconciler.sandbox.services import machine_proof
 from reconciler.sandbox.services.catalog import PRICES, SERVICES, Entry
 from reconciler.sandbox.services.clock import iso
 from reconciler.sandbox.services.errors import ApiError, invalid, not_found
@@ -149,7 +149,7 @@ async def _agent(ctx: Context, request: Request, body: Mapping[str, Any]) -> Doc
         raise ApiError("AGENT_AUTH_INVALID", "the token is for another machine")
     if body.get("agentPairingId", pairing["id"]) != pairing["id"]:
         raise ApiError("AGENT_PAIRING_REQUIRED", "the token is for another pairing")
-    await machines.check_usable(ctx, _machine(ctx, pairing))
+    await machine_proof.check_usable(ctx, _machine(ctx, pairing))
     return pairing
 
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from reconciler.sandbox.services import machines, proofs, tokens
+from reconciler.sandbox.services import machine_proof, machines, proofs, tokens
 from reconciler.sandbox.services.clock import iso
 from reconciler.sandbox.services.errors import ApiError, invalid, not_found
 from reconciler.sandbox.services.fields import Check, address, non_blank, nullable, one_of, text
@@ -60,7 +60,7 @@ def routes(ctx: Context) -> list[Route]:
 async def challenge(ctx: Context, request: Request) -> Response:
     machine = machines.load(ctx, request)
     agent = _with_did(await read_body(ctx, request, _AGENT, _AGENT_REQUIRED))
-    await machines.check_usable(ctx, machine)
+    await machine_proof.check_usable(ctx, machine)
     named = {
         "Machine": machine["id"],
         "Machine Identity": machine["identityRef"],
@@ -89,7 +89,7 @@ async def create(ctx: Context, request: Request) -> Response:
     body = _with_did(await read_body(ctx, request, _CREATE, _AGENT_REQUIRED))
     if "agentProof" not in body:
         raise ApiError(f"{_FAMILY}_REQUIRED", "agentProof is required")
-    fact = await machines.check_usable(ctx, machine)
+    fact = await machine_proof.check_usable(ctx, machine)
     if not fact.bonded:
         raise ApiError("MACHINE_NOT_ACTIVATED", "the machine is not bonded")
     if ctx.switches.uniqueAgentPerMachine and _live_pairing(ctx, machine["id"], body["agentAddress"]):
@@ -126,7 +126,7 @@ async def update(ctx: Context, request: Request) -> Response:
     machine = machines.load(ctx, request)
     body = await read_body(ctx, request, _UPDATE)
     _load(ctx, request)
-    await machines.check_identity(ctx, machine)
+    await machine_proof.check_identity(ctx, machine)
     pairing = _load(ctx, request)
     if not body:
         return item(pairing)
@@ -149,7 +149,7 @@ async def rotate(ctx: Context, request: Request) -> Response:
     body = await read_body(ctx, request, {"agentProof": proofs.PROOF})
     if "agentProof" not in body:
         raise ApiError(f"{_FAMILY}_REQUIRED", "agentProof is required")
-    await machines.check_usable(ctx, machine)
+    await machine_proof.check_usable(ctx, machine)
     pairing = _load(ctx, request)
     if pairing["status"] != "active":
         raise ApiError("AGENT_PAIRING_INACTIVE", f"the pairing is {pairing['status']}")

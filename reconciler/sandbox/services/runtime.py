@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from reconciler.sandbox.services import machines
+from reconciler.sandbox.services import machine_proof, machines
 from reconciler.sandbox.services.clock import iso
 from reconciler.sandbox.services.errors import ApiError, invalid, not_found
 from reconciler.sandbox.services.fields import Check, nested, non_blank, nullable, one_of, strings, text
@@ -111,7 +111,7 @@ async def put(ctx: Context, request: Request) -> Response:
     body = await read_body(ctx, request, _ENDPOINT, ("endpointBaseUrl",))
     if body.get("authType", "none") != "none" and not body.get("authToken"):
         raise invalid("authToken", "required with this authType")
-    await machines.check_usable(ctx, machine)
+    await machine_proof.check_usable(ctx, machine)
     endpoint, status = _write(ctx, machine["id"], _provider(request), body, {"source": "manual", "agentId": None})
     ctx.audit("runtime-endpoint.put", "runtime-endpoint", endpoint, machine_id=machine["id"])
     return item(_view(endpoint), status)
@@ -120,7 +120,7 @@ async def put(ctx: Context, request: Request) -> Response:
 async def remove(ctx: Context, request: Request) -> Response:
     machine = machines.load(ctx, request)
     endpoint = _load(ctx, request)
-    await machines.check_usable(ctx, machine)
+    await machine_proof.check_usable(ctx, machine)
     ctx.store.remove("endpoint", endpoint["id"])
     ctx.audit("runtime-endpoint.deleted", "runtime-endpoint", endpoint, machine_id=machine["id"])
     return deleted()
@@ -134,7 +134,7 @@ async def list_agents(ctx: Context, request: Request) -> Response:
 async def enroll(ctx: Context, request: Request) -> Response:
     machine = machines.load(ctx, request)
     body = await read_body(ctx, request, {"label": text, "allowedProviderKeys": strings})
-    await machines.check_usable(ctx, machine)
+    await machine_proof.check_usable(ctx, machine)
     written = ctx.tick()
     agent = {
         "id": new_id("agent"),
