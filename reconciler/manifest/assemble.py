@@ -1,7 +1,7 @@
 """One raw fleet out of the manifest, the files it includes, its machine sets, its defaults and the lock file."""
 
 import glob
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from reconciler.manifest.draft import Draft
 from reconciler.manifest.fill import fill_defaults, merged
 from reconciler.manifest.machinesets import machines_of
 from reconciler.manifest.origin import Entry, Origins
-from reconciler.manifest.problems import Problems, unknown
+from reconciler.manifest.problems import Problems, mistyped, unknown
 from reconciler.manifest.source import Source, read, trail
 from reconciler.manifest.words import sort_of
 
@@ -23,11 +23,13 @@ TOP = ("apiVersion", "kind", "operator", "defaults", "machineSets", "include")
 NOT_DEFAULTS = ("name", "address", "key")
 
 
-def assemble(root: Source, problems: Problems, lock: Path) -> Draft:
+def assemble(root: Source, problems: Problems, lock: Path, known: Iterable[str]) -> Draft:
+    """`known` are the keys of the model, to tell a missing key from a mistyped one."""
+    known = (*known, *TOP)
     raw = {key: value for key, value in root.data.items() if key not in (*TOP, "machines")}
     draft = Draft({**raw, "machines": []}, Origins(Entry(root.file, root.node)), problems)
-    _header(root, problems)
-    _operators(root, draft)
+    _header(root, problems, known)
+    _operators(root, draft, known)
     for key in SHARED:
         _name_all(root, key, draft)
     _add_file(root, draft)
@@ -36,19 +38,21 @@ def assemble(root: Source, problems: Problems, lock: Path) -> Draft:
     return draft
 
 
-def _header(root: Source, problems: Problems) -> None:
+def _header(root: Source, problems: Problems, known: Iterable[str]) -> None:
     for key, wanted in (("apiVersion", "fleetctl/v1alpha1"), ("kind", "Fleet")):
         if key not in root.data:
-            problems.add(root.place(), f"missing key `{key}`", f"write `{key}: {wanted}` at the top")
+            if not mistyped(key, root.data, known):
+                problems.add(root.place(), f"missing key `{key}`", f"write `{key}: {wanted}` at the top")
         elif root.data[key] != wanted:
             problems.add(root.place((key,)), f"`{key}` must be `{wanted}`", f"write `{key}: {wanted}`")
 
 
-def _operators(root: Source, draft: Draft) -> None:
+def _operators(root: Source, draft: Draft, known: Iterable[str]) -> None:
     if "operator" not in root.data:
         if "operators" not in root.data:
-            said = "missing key `operator`"
-            draft.problems.add(root.place(), said, "write `operator: {key: {env: PEAQOS_PRIVATE_KEY}}`")
+            if not mistyped("operator", root.data, known) and not mistyped("operators", root.data, known):
+                said = "missing key `operator`"
+                draft.problems.add(root.place(), said, "write `operator: {key: {env: PEAQOS_PRIVATE_KEY}}`")
             draft.raw["operators"] = {}
         return
     if "operators" in root.data:

@@ -82,7 +82,11 @@ class Refusal:
 def explain(faults: Sequence[Fault], model: Model, draft: Draft) -> None:
     """Adds each fault once to the draft's problems."""
     unions: dict[Loc, dict[str, list[Refusal]]] = {}
-    for refusal in (_refusal(fault, draft.raw) for fault in faults):
+    refusals = [_refusal(fault, draft.raw) for fault in faults]
+    meant = {_meant(refusal, model) for refusal in refusals if refusal.sort == "extra_forbidden"}
+    for refusal in refusals:
+        if refusal.sort == "missing" and refusal.loc in meant:
+            continue
         if refusal.union is None:
             _add(refusal, model, draft)
         else:
@@ -144,11 +148,23 @@ def _add_missing(refusal: Refusal, draft: Draft) -> None:
     draft.problems.add(draft.origins.place(tuple(above)), f"missing key `{key}`", hint)
 
 
+def _known(above: Sequence[str | int], here: Sequence[Model]) -> list[str]:
+    """The keys that may be written there."""
+    known = [name for at in here for name in keys(at)]
+    return known + ([*TOP] if not above else ["preset"] if [*above] == ["network"] else [])
+
+
+def _meant(refusal: Refusal, model: Model) -> Loc:
+    """The path of the key that was probably meant by an unknown one."""
+    *above, key = refusal.loc
+    meant = nearest(str(key), _known(above, models_at(model, tuple(above))))
+    return (*above, meant or "")
+
+
 def _add_unknown(refusal: Refusal, model: Model, draft: Draft) -> None:
     *above, key = refusal.loc
     here = models_at(model, tuple(above))
-    known = [name for at in here for name in keys(at)]
-    known += [*TOP] if not above else ["preset"] if above == ["network"] else []
+    known = _known(above, here)
     message, hint = unknown("key", str(key), known)
     if nearest(str(key), known) is None and (home := [name for at in here for name in homes(at, str(key))]):
         hint = f"it belongs under `{home[0]}`"

@@ -47,8 +47,7 @@ def _fill_text(text: str, words: Mapping[str, str | None], complain: Complain, l
         value = words[name]
         if value is None:
             complain(loc, f"`{whole}` has no value for this machine", f"write its {name}")
-            return whole
-        return value
+        return whole if value is None else value
 
     return _PART.sub(one, text)
 
@@ -59,7 +58,9 @@ def _known(words: Iterable[str]) -> str:
 
 def fill_defaults(defaults: Mapping[str, Any], machine: Mapping[str, Any], base: Entry, problems: Problems) -> Any:
     """The defaults for one machine. Problems stand where the default was written."""
-    words = {name: value if isinstance(value := machine.get(name), str) else None for name in ("name", "address")}
+    name, address = machine.get("name"), machine.get("address")
+    # A missing name is told by itself.
+    words = {"name": str(name), "address": address if isinstance(address, str) else None}
 
     def complain(loc: Loc, message: str, hint: str) -> None:
         problems.add(base.place(loc), message, hint)

@@ -8,10 +8,11 @@ from typing import Any
 from reconciler.core.fleet import Loc
 from reconciler.manifest.fill import filled
 from reconciler.manifest.origin import Entry
-from reconciler.manifest.problems import Place, Problems, unknown
+from reconciler.manifest.problems import Place, Problems, mistyped, unknown
 from reconciler.manifest.source import Source, read_text, trail
 from reconciler.manifest.words import sort_of
 
+KEYS = ("from", "template")
 Made = tuple[dict[str, Any], Entry]
 
 
@@ -23,9 +24,11 @@ def machines_of(source: Source, index: int, texts: dict[Path, str], problems: Pr
         problems.add(source.place(loc), f"expected a mapping, got {sort_of(entry)}", "write `from:` and `template:`")
         return []
     for key in entry:
-        if key not in ("from", "template"):
-            problems.add(source.place((*loc, key), key=True), *unknown("key", key, ("from", "template")))
+        if key not in KEYS:
+            problems.add(source.place((*loc, key), key=True), *unknown("key", key, KEYS))
     template = entry.get("template")
+    if "template" not in entry and mistyped("template", entry, KEYS):
+        return []
     if not isinstance(template, dict):
         said = "missing key `template`" if "template" not in entry else f"expected a mapping, got {sort_of(template)}"
         problems.add(source.place((*loc, "template")), said, 'write `template: {name: "air-{id}", …}`')
@@ -47,6 +50,8 @@ def _csv_name(source: Source, loc: Loc, value: object, problems: Problems) -> st
     path = value.get("csv") if isinstance(value, dict) else None
     if isinstance(value, dict) and isinstance(path, str) and set(value) == {"csv"}:
         return path
+    if value is None and mistyped("from", source.data[loc[0]][loc[1]], KEYS):
+        return None
     said = "missing key `from`" if value is None else "expected `{csv: FILE}`"
     problems.add(source.place((*loc, "from")), said, "write `from: {csv: sensors.csv}`")
     return None
@@ -85,9 +90,7 @@ def _rows(text: str, file: str, problems: Problems) -> Iterator[tuple[Place, dic
                 continue
             yield place, dict(zip(header, (cell.strip() for cell in cells), strict=True))
     except csv.Error as error:
-        problems.add(
-            (file, max(reader.line_num, 1), 1), f"not a valid CSV row: {error}", "check the quotes of this row"
-        )
+        problems.add((file, max(reader.line_num, 1), 1), f"not a CSV row: {error}", "check the quotes of this row")
 
 
 def _good_header(header: list[str], file: str, problems: Problems) -> bool:

@@ -1,6 +1,7 @@
 """The full model: what core knows of a fleet, and every section that kinds contribute to it."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, cast, get_args
 
 from pydantic import create_model
@@ -15,6 +16,12 @@ _ROOTS: dict[str, type[Section]] = {"fleet": Fleet, "machine": Machine}
 def fleet_model(kinds: Mapping[str, AnyKind]) -> type[Fleet]:
     """`Fleet` with the sections of all kinds. Raises ValueError where two kinds contribute one key differently."""
     places = _places(kinds.values())
+    return _composed(tuple((place, tuple(sections)) for place, sections in places.items()))
+
+
+@cache
+def _composed(contributions: tuple[tuple[str, tuple[type[Section], ...]], ...]) -> type[Fleet]:
+    places = {place: list(sections) for place, sections in contributions}
     machine = _root("machine", "Machine", places, {})
     machines = (tuple[machine, ...], ())  # type: ignore[valid-type]
     return cast(type[Fleet], _root("fleet", "Fleet", places, {"machines": machines}))

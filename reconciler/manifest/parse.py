@@ -21,6 +21,7 @@ from reconciler.manifest.explain import Fault, explain
 from reconciler.manifest.model import fleet_model
 from reconciler.manifest.origin import Origins
 from reconciler.manifest.problems import Problems
+from reconciler.manifest.shape import keys
 from reconciler.manifest.source import read
 
 
@@ -57,10 +58,10 @@ def load(
     root = read(path, str(path), problems)
     if root is None:
         raise ManifestError(problems.sorted())
-    draft = assemble(root, problems, lockfile.beside(path))
+    model = fleet_model(kinds)
+    draft = assemble(root, problems, lockfile.beside(path), keys(model))
     settle(draft, environ)
     check(draft, checksum)
-    model = fleet_model(kinds)
     _check_unused_defaults(model, draft)
     fleet = _checked(model, draft)
     if fleet is not None:

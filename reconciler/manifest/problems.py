@@ -39,6 +39,12 @@ def unknown(what: str, word: str, known: Iterable[str], are: str = "known here")
     return f"unknown {what} `{word}`", f"{are}: {listed}" if names else f"nothing of that sort is {are}"
 
 
+def mistyped(key: str, data: Iterable[str], known: Iterable[str]) -> bool:
+    """Whether a missing key is there under a name that is told as unknown anyway."""
+    names = set(known)
+    return any(word not in names and nearest(word, names) == key for word in data)
+
+
 @dataclass
 class Problems:
     """Every problem once, in the order of the file."""

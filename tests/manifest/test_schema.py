@@ -1,0 +1,47 @@
+"""The schema that editors use is the model that the parser uses."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from manifest_harness import KINDS
+
+from reconciler.manifest.schema import schema
+
+FILE = Path(__file__).parents[2] / "schemas" / "fleet.schema.json"
+SCHEMA = schema(KINDS)
+
+
+def test_the_written_schema_is_fresh() -> None:
+    assert FILE.read_text() == json.dumps(SCHEMA, indent=2) + "\n", "run: fleetctl schema > schemas/fleet.schema.json"
+
+
+def nodes(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from nodes(inner)
+
+
+def test_references_lead_somewhere_and_patterns_compile() -> None:
+    for node in nodes(SCHEMA):
+        if isinstance(reference := node.get("$ref"), str):
+            assert reference.removeprefix("#/$defs/") in SCHEMA["$defs"]
+        if isinstance(pattern := node.get("pattern"), str):
+            re.compile(pattern)
+
+
+def test_it_knows_what_the_parser_adds_to_the_model() -> None:
+    properties = SCHEMA["properties"]
+    assert {"apiVersion", "kind", "operator", "defaults", "machineSets", "include", "v1"} <= set(properties)
+    assert properties["network"]["anyOf"][0]["enum"] == ["sandbox", "peaq", "agung"]
+    assert not {"name", "address", "key"} & set(SCHEMA["$defs"]["Defaults"]["properties"])
+
+
+def test_what_defaults_may_give_no_machine_must_write() -> None:
+    machine = SCHEMA["$defs"]["Machine"]
+    assert machine["required"] == ["name"]
+    assert all("required" not in one for one in machine["properties"]["market"]["anyOf"])
+    assert {"type": "null"} in machine["properties"]["market"]["anyOf"]
