@@ -88,14 +88,14 @@ def _reachable(loc: Loc, machine: dict[str, Any], draft: Draft) -> None:
     if isinstance(wanted, str) and wanted not in operators and "operators" in draft.raw and operators:
         at = (*loc, "operator")
         draft.problems.add(draft.origins.place(at), *unknown("operator", wanted, operators, "there are"))
-    mistyped = any(nearest(key, ("address", "key")) for key in machine if key not in ("address", "key"))
-    if (
-        not mistyped
-        and machine.get("address") is None
-        and (machine.get("key") is None or machine.get("custody") == "none")
-    ):
+    nobody = machine.get("key") is None or machine.get("custody") == "none"
+    if nobody and machine.get("address") is None and not _mistyped(machine):
         hint = "write its `address`, or make a key with `fleetctl keys generate`"
         draft.problems.add(draft.origins.place((*loc, "name")), "a machine needs an address or a key", hint)
+
+
+def _mistyped(machine: dict[str, Any]) -> bool:
+    return any(nearest(key, ("address", "key")) for key in machine if key not in ("address", "key"))
 
 
 def _spelling(draft: Draft, checksum: Checksum) -> None:

@@ -217,7 +217,7 @@ def _own_words(error: str, loc: Loc, value: object, draft: Draft) -> tuple[str, 
         written = draft.origins.text(loc) if number else None
         return "an amount needs a unit", f"write `{written or '0.05'} PEAQ`"
     message, _, hint = error.partition("; ")
-    return message, hint
+    return message, "" if hint.startswith("got ") else hint
 
 
 def _quote_hint(wanted: Mapping[str, None], got: str) -> str:
