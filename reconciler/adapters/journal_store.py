@@ -14,6 +14,7 @@ from reconciler.core.errors import Corrupt, JournalError
 from reconciler.core.ports import Label, Mined, Receipt, Sent
 
 VERSION = 1
+MEMORY = Path(":memory:")
 SCHEMA = """
 create table if not exists transactions (
   hash text primary key, sender text not null, signer text not null, nonce integer not null, raw blob not null,
@@ -34,8 +35,9 @@ class JournalStore:
 
     def __init__(self, path: Path) -> None:
         """Raises Corrupt where the file is no journal, JournalError where it is newer than this program."""
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        if path != MEMORY:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._lock = threading.Lock()
         try:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
@@ -50,6 +52,11 @@ class JournalStore:
         except sqlite3.DatabaseError as error:
             hint = "move it away and apply again: the world is read afresh, and nothing is done twice"
             raise Corrupt(f"{path} is not a usable journal: {error}", hint=hint) from None
+
+    @classmethod
+    def read_only(cls, path: Path) -> "JournalStore":
+        """The journal for planning: where there is none yet, none is made."""
+        return cls(path) if path.exists() else cls(MEMORY)
 
     def close(self) -> None:
         self._db.close()

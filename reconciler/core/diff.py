@@ -13,7 +13,14 @@ def same(declared: Any, observed: Any) -> bool:
     """Equal as data: numbers by value (5 is 5.0), sequences as sets of items, maps by content."""
     if isinstance(declared, str | int | float | None) and isinstance(observed, str | int | float | None):
         return bool(declared == observed)
-    return not DeepDiff(observed, declared, ignore_order=True, ignore_numeric_type_changes=True)
+    return not DeepDiff(_listed(observed), _listed(declared), ignore_order=True, ignore_numeric_type_changes=True)
+
+
+def _listed(value: Any) -> Any:
+    """`value` with plain lists and dicts, as JSON has them."""
+    if isinstance(value, Mapping):
+        return {key: _listed(item) for key, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def compare(declared: Mapping[str, Any], observed: Mapping[str, Any]) -> tuple[FieldChange, ...]:

@@ -74,7 +74,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """SHA-256 over what the plan would do; the same for the same fleet and world in any order."""
-        parts = sorted(json.dumps(_plain(_essence(change)), sort_keys=True) for change in self.changes)
+        parts = sorted(json.dumps(plain(_essence(change)), sort_keys=True) for change in self.changes)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -222,14 +222,14 @@ def _essence(change: PlannedChange) -> dict[str, object]:
     }
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """`value` as JSON data: dataclasses by field, bytes as hex, anything else as its text."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, bytes):
         return "0x" + value.hex()
     return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -202,11 +202,11 @@ class Execution:
 
 
 class Patience:
-    """Growing pauses while an effect does not show yet, up to the settings' patience."""
+    """Growing pauses while an effect does not show yet, as long as the settings allow."""
 
     def __init__(self, world: World) -> None:
         self._clock = world.clock
-        self._end = world.clock.now() + world.settings.patience
+        self._end = world.clock.now() + world.settings.reading_back
         self._pause = FIRST
 
     async def more(self) -> bool:

@@ -23,6 +23,8 @@ class Settings:
     """Seconds after which a wait gives up; what was sent stays in the journal."""
     patience: float = 120.0
     """Seconds for other services to catch up with the chain."""
+    reading_back: float = 20.0
+    """Seconds for an effect to show once it is done."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,165 @@
+"""fleetctl apply: settle what is open, plan, ask, run, and say how it ended."""
+
+import asyncio
+import sys
+
+import click
+from platformdirs import user_state_path
+from rich.console import Console
+from rich.text import Text
+
+from reconciler.adapters.journal_store import JournalStore
+from reconciler.adapters.locks import locked
+from reconciler.cli.commands.plan import print_plan
+from reconciler.cli.options import Command, Options
+from reconciler.cli.planning import Planned, Wishes, make_plan
+from reconciler.cli.render.as_json import dump, plan_data, result_data
+from reconciler.cli.render.progress import Meter, answer
+from reconciler.cli.wiring import Project, Session, connected, open_project
+from reconciler.core.change import Action
+from reconciler.core.errors import ConfigError, UnsafePlan
+from reconciler.core.ports import Label
+from reconciler.engine.events import Event, Stage
+from reconciler.engine.execute import Execution, Result
+from reconciler.engine.recover import recover
+
+PARTLY, UNKNOWN = 5, 6
+
+
+@click.command("apply", cls=Command)
+@click.option("--yes", is_flag=True, help="Do not ask")
+@click.option("--no-batch", is_flag=True, help="Send every call as a transaction of its own")
+@click.option("--accept-legacy", is_flag=True, help="Register under protocol v1 on a live network")
+@click.option("--allow-token-loss", is_flag=True, help="Change policies even where an agent's key is not at hand")
+def command(options: Options, yes: bool, no_batch: bool, accept_legacy: bool, allow_token_loss: bool) -> int:
+    """Make the world as the manifest says. Shows the plan and asks first."""
+    project = open_project(options)
+    _check_keys(project)
+    wishes = Wishes(project.keyring.has, allow_token_loss, accept_legacy)
+    accounts = [operator.address or "" for operator in project.fleet.operators.values()]
+    locks = user_state_path("fleetctl") / "locks"
+    with locked(locks, project.fleet.network.chain_id, accounts, f"apply of {options.file}"):
+        return asyncio.run(_apply(options, project, wishes, yes=yes, batch=not no_batch))
+
+
+def _check_keys(project: Project) -> None:
+    """Open every key that is here, before anything is done: all that is wrong with them is said at once."""
+    problems: list[ConfigError] = []
+    for signer in project.keyring.holders:
+        try:
+            if not project.keyring.has(signer) and signer.role == "operator":
+                why = project.keyring.why_missing(signer)
+                problems.append(ConfigError(f"{signer} cannot sign: {why}", hint="apply needs the operator's key"))
+        except ConfigError as error:
+            problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        message = "\n".join(f"{p}{f' ({p.hint})' if p.hint else ''}" for p in problems)
+        raise ConfigError(f"{len(problems)} keys cannot be used:\n{message}", hint="nothing was done")
+
+
+async def _apply(options: Options, project: Project, wishes: Wishes, *, yes: bool, batch: bool) -> int:
+    journal = JournalStore(options.state_directory / "journal.sqlite")
+    relay = _Relay()
+    try:
+        async with connected(project, options, journal, relay, batch=batch) as session:
+            planned = await _plan(options, session, wishes, relay)
+            if await _recovered(options, session, planned, relay):
+                planned = await _plan(options, session, wishes, relay)
+            if not options.json:
+                print_plan(options, session, planned)
+            if planned.refusals:
+                raise UnsafePlan("; ".join(r.message for r in planned.refusals), hint=planned.refusals[0].hint)
+            if planned.plan.acting and not yes and not _agreed(options):
+                click.echo("Declined; nothing was done.", err=True)
+                return 1
+            result = await _run(options, session, planned, relay)
+            code = _exit_code(planned, result)
+            _report(options, session, planned, result, code)
+            return code
+    finally:
+        journal.close()
+
+
+class _Relay:
+    """Passes events to whichever meter is shown now."""
+
+    def __init__(self) -> None:
+        self.meter: Meter | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self.meter is not None:
+            self.meter.event(event)
+
+
+async def _plan(options: Options, session: Session, wishes: Wishes, relay: _Relay) -> Planned:
+    with Meter(options, "reading", len(session.project.resources)) as meter:
+        relay.meter = meter
+        return await make_plan(session, wishes, meter.tick)
+
+
+async def _recovered(options: Options, session: Session, planned: Planned, relay: _Relay) -> int:
+    """Settle what an earlier run left open: still wanted is what this plan would do."""
+    wanted = {Label(str(change.address), step.title) for change in planned.plan.acting for step in change.steps}
+    with Meter(options, "settling an earlier apply", 1) as meter:
+        relay.meter = meter
+        return await recover(session.world, wanted.__contains__)
+
+
+def _agreed(options: Options) -> bool:
+    if not sys.stdin.isatty():
+        hint = "pass --yes to apply without being asked"
+        raise ConfigError("there is no terminal to ask on", hint=hint)
+    return bool(click.confirm("Apply this plan?", default=False, err=True))
+
+
+async def _run(options: Options, session: Session, planned: Planned, relay: _Relay) -> Result:
+    with Meter(options, "applying", len(planned.plan.acting)) as meter:
+        relay.meter = meter
+        return await Execution(session.world, planned.plan, planned.scene).run()
+
+
+def _exit_code(planned: Planned, result: Result) -> int:
+    if result.count(Stage.UNKNOWN) or result.unsettled:
+        return UNKNOWN
+    left = result.count(Stage.FAILED) + result.count(Stage.SKIPPED) + planned.plan.count(Action.BLOCKED)
+    return PARTLY if left else 0
+
+
+def _report(options: Options, session: Session, planned: Planned, result: Result, code: int) -> None:
+    if options.json:
+        data = {**plan_data(session, planned), "result": result_data(result), "exitCode": code}
+        click.echo(dump(data))
+        return
+    console = answer(options)
+    for outcome in result.outcomes.values():
+        if outcome.stage is not Stage.DONE:
+            _left(console, f"{outcome.address}: {outcome.stage}: {outcome.reason}", outcome.hint)
+    for change in planned.plan.changes:
+        if change.action in (Action.BLOCKED, Action.PARKED):
+            _left(console, f"{change.address}: {change.action}: {change.reason}", "")
+    for text in result.unsettled:
+        _left(console, text, "apply again to settle it")
+    console.print(Text(_sum(planned, result), style="bold"))
+
+
+def _left(console: Console, text: str, hint: str) -> None:
+    console.print(Text(text, style="yellow"))
+    if hint:
+        console.print(Text(f"  → {hint}"))
+
+
+def _sum(planned: Planned, result: Result) -> str:
+    if not planned.plan.acting and not planned.plan.count(Action.BLOCKED, Action.PARKED):
+        return "Nothing to do: 0 transactions, 0 writes."
+    counts = {
+        "done": result.count(Stage.DONE),
+        "failed": result.count(Stage.FAILED),
+        "not tried": result.count(Stage.SKIPPED),
+        "unknown": result.count(Stage.UNKNOWN),
+        "blocked": planned.plan.count(Action.BLOCKED),
+        "parked": planned.plan.count(Action.PARKED),
+    }
+    shown = ", ".join(f"{n} {name}" for name, n in counts.items() if n or name == "done")
+    return f"Apply: {shown}; {result.transactions} transactions, {result.writes} writes."

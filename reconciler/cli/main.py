@@ -1,0 +1,131 @@
+"""The command line: finds commands, runs them, and turns every way to end into words and an exit code."""
+
+import json
+import os
+import sys
+import traceback
+from importlib import import_module
+from itertools import pairwise
+from typing import Any
+
+import click
+
+from reconciler.cli.options import common, merge
+from reconciler.core.errors import FleetError, ManifestError, Problem
+
+COMMANDS = {
+    "validate": "Check the manifest, offline",
+    "plan": "Show what apply would do",
+    "apply": "Make the world as the manifest says",
+    "drift": "Compare the world with the manifest: exit code 2 where they differ",
+    "keys": "Make keys for machines",
+    "schema": "Print the JSON Schema of the manifest",
+    "sandbox": "A whole local peaq to try things on",
+    "demo": "Watch a fleet go live on a sandbox",
+}
+USAGE, INTERRUPTED = 64, 130
+
+
+class _Group(click.Group):
+    """Imports a command's module only when it is called, so that help stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = import_module(f"reconciler.cli.commands.{cmd_name}").command
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="peaq-fleetctl", prog_name="fleetctl")
+@common
+@click.pass_context
+def cli(ctx: click.Context, /, **given: Any) -> None:
+    """Terraform for machine fleets on peaq: one file says what should be true, apply makes it so."""
+    ctx.obj = merge(ctx, given)
+
+
+def main() -> None:
+    """Entry point. Exit codes are those of docs/reference: 0 done, 1 error, 2 changes, 3 invalid, 4 refused, …"""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of one call. Nothing escapes as a traceback unless --debug asks for it."""
+    as_json = _asks_json(arguments)
+    try:
+        result = cli.main(arguments, prog_name="fleetctl", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.UsageError as error:
+        error.show()
+        return USAGE
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _say("Interrupted. What was sent is in the journal; apply again to go on.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our answer has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except FleetError as error:
+        _report(error, as_json)
+        if "--debug" in arguments:
+            traceback.print_exc()
+        return error.exit_code
+    except Exception as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        _say(
+            f"Error: fleetctl met something it did not expect ({type(error).__name__}). Nothing was left half-recorded."
+        )
+        _say("  → run again with --debug and report what it prints")
+        return 1
+
+
+def _asks_json(arguments: list[str]) -> bool:
+    return "--output=json" in arguments or any(a == "--output" and b == "json" for a, b in pairwise(arguments))
+
+
+def _report(error: FleetError, as_json: bool) -> None:
+    if as_json:
+        click.echo(
+            json.dumps({"formatVersion": "1.0", "error": _as_data(error), "exitCode": error.exit_code}, indent=2)
+        )
+        return
+    if isinstance(error, ManifestError):
+        for problem in error.problems:
+            _problem(problem)
+        count = len(error.problems)
+        _say(f"{count} problem{'s' if count != 1 else ''}; nothing was done.")
+        return
+    _say(f"Error: {error}")
+    if error.hint:
+        _say(f"  → {error.hint}")
+
+
+def _problem(problem: Problem) -> None:
+    _say(str(problem))
+    if problem.hint:
+        _say(f"  → {problem.hint}")
+
+
+def _as_data(error: FleetError) -> dict[str, Any]:
+    data: dict[str, Any] = {"code": error.code, "message": error.message, "where": error.where, "hint": error.hint}
+    if isinstance(error, ManifestError):
+        data["problems"] = [vars(problem) for problem in error.problems]
+    return data
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,70 @@
+"""From a connected session to a plan and what speaks against it: shared by plan, apply and drift."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reconciler.cli.wiring import Session
+from reconciler.core.effects import Signer
+from reconciler.core.guards import Refusal, refusals
+from reconciler.core.money import format_amount
+from reconciler.core.plan import Plan, Scene
+from reconciler.engine.survey import observe_all, survey
+
+LEGACY = (
+    "protocol v1 is peaq's legacy protocol: live networks run v2 since 2026-09-01, and machines registered "
+    "under v1 stay there"
+)
+
+
+@dataclass(frozen=True)
+class Planned:
+    plan: Plan
+    scene: Scene
+    refusals: tuple[Refusal, ...]
+    block: int
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked for beside the manifest."""
+
+    has_key: Callable[[Signer], bool]
+    allow_token_loss: bool = False
+    accept_legacy: bool = True
+
+
+async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] = lambda: None) -> Planned:
+    """Observe everything at one block, plan, simulate, and check balances and guards. Writes nothing."""
+    world, project = session.world, session.project
+    reader = await world.snapshot(0)
+    observations, fees = await asyncio.gather(observe_all(project.resources, reader, tick), world.chain.fees())
+    scene = Scene(
+        project.resources,
+        observations,
+        wishes.has_key,
+        gas_price=fees.max_fee,
+        allow_token_loss=wishes.allow_token_loss,
+        notices=(*project.notices, *_in_flight(session)),
+    )
+    plan, scene = await survey(world, scene)
+    return Planned(plan, scene, tuple(await _refusals(session, plan, wishes)), session.block)
+
+
+def _in_flight(session: Session) -> list[str]:
+    open_ = session.world.journal.unsettled()
+    if not open_:
+        return []
+    worst = sum(sent.gas * sent.max_fee for sent in open_)
+    cost = format_amount(worst)
+    return [f"{len(open_)} transaction(s) of an earlier apply are in flight, gas ≤ {cost}; apply settles them first"]
+
+
+async def _refusals(session: Session, plan: Plan, wishes: Wishes) -> list[Refusal]:
+    signers = list(plan.costs())
+    accounts = {signer: session.world.keyring.address(signer) for signer in signers}
+    wei = await asyncio.gather(*(session.world.chain.balance(accounts[signer]) for signer in signers))
+    found = refusals(plan, session.project.fleet.guards, dict(zip(signers, wei, strict=True)), accounts)
+    if session.project.fleet.network.live and plan.acting and not wishes.accept_legacy:
+        found.append(Refusal("guard.legacy", LEGACY, "pass --accept-legacy if that is what you want"))
+    return found

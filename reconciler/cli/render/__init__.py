@@ -1,0 +1,1 @@
+"""Plans, progress, results and errors as text or JSON."""

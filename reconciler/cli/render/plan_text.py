@@ -1,0 +1,187 @@
+"""A plan as a person reads it: by machine, one line a resource, what changes below it, cost and sum at the end."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from reconciler.core.change import Action, FieldChange
+from reconciler.core.effects import Signer
+from reconciler.core.guards import Refusal
+from reconciler.core.money import Cost, format_amount
+from reconciler.core.plan import Plan, PlannedChange
+
+STYLE = {
+    Action.CREATE: ("+", "green"),
+    Action.UPDATE: ("~", "yellow"),
+    Action.REPLACE: ("-/+", "magenta"),
+    Action.DELETE: ("-", "red"),
+    Action.NO_OP: (" ", "dim"),
+    Action.BLOCKED: ("x", "red"),
+    Action.PARKED: ("⏸", "cyan"),
+}
+LEGEND = {
+    "+": "create",
+    "~": "change",
+    "-/+": "replace",
+    "-": "remove",
+    "x": "blocked",
+    "⏸": "parked: a key is not at hand",
+    "?": "unreadable",
+    "↻": "new session token",
+    "!": "cannot be undone",
+}
+LONGEST_VALUE = 60
+
+
+def render_plan(plan: Plan, console: Console, *, verbose: bool) -> None:
+    shown = [change for change in plan.changes if verbose or change.action is not Action.NO_OP]
+    for title, changes in _blocks(shown):
+        console.print(Text(title, style="bold"))
+        for change in changes:
+            console.print(Padding(_change(change, verbose), (0, 0, 0, 2)))
+        console.print()
+    if used := _legend(shown):
+        console.print(Text(used, style="dim"))
+    _notes(plan, console)
+    if costs := plan.costs():
+        console.print(_cost_table(costs))
+    console.print(Text(summary(plan), style="bold"))
+
+
+def render_refusals(refusals: Iterable[Refusal], console: Console) -> None:
+    for refusal in refusals:
+        console.print(Text(f"Refused: {refusal.message}", style="red"))
+        console.print(Text(f"  → {refusal.hint}"))
+
+
+def summary(plan: Plan) -> str:
+    """The one line that people and CI read."""
+    add = plan.count(Action.CREATE) + plan.count(Action.REPLACE)
+    change, remove = plan.count(Action.UPDATE), plan.count(Action.DELETE) + plan.count(Action.REPLACE)
+    parts = [f"Plan: {add} to add, {change} to change, {remove} to remove"]
+    if irreversible := sum(c.irreversible for c in plan.acting):
+        parts.append(f"{irreversible} irreversible")
+    if rotations := sum(c.rotates for c in plan.acting):
+        parts.append(f"{rotations} token{'s' if rotations != 1 else ''} to rotate")
+    for action in (Action.BLOCKED, Action.PARKED):
+        if count := plan.count(action):
+            parts.append(f"{count} {action}")
+    if not plan.acting and len(parts) == 1:
+        return f"No changes: {len(plan.changes)} resources are as declared."
+    if plan.acting and (total := _total(plan)).total:
+        spent = " + ".join(_parts(total))
+        parts.append(f"cost ≤ {format_amount(total.total, 4)} ({spent})")
+    return "; ".join(parts)
+
+
+def _total(plan: Plan) -> Cost:
+    # Machines spend what operators send them, so counting both would count it twice.
+    costs = plan.costs()
+    operators = [cost for signer, cost in costs.items() if signer.role == "operator"]
+    return sum(operators or costs.values(), Cost())
+
+
+def _parts(cost: Cost) -> list[str]:
+    named = {"bond": cost.bond, "transfers": cost.transfer, "deposit": cost.deposit, "gas": cost.gas}
+    return [f"{format_amount(wei, 4).removesuffix(' PEAQ')} {name}" for name, wei in named.items() if wei]
+
+
+def _blocks(changes: Sequence[PlannedChange]) -> list[tuple[str, list[PlannedChange]]]:
+    """Changes by the machine (or other name) they are about; machines with the same lines share a block."""
+    groups: dict[str, list[PlannedChange]] = {}
+    for change in changes:
+        groups.setdefault(change.address.name.split("/")[0], []).append(change)
+    merged: dict[object, tuple[list[str], list[PlannedChange]]] = {}
+    for name, members in groups.items():
+        key = tuple(_signature(change, name) for change in members)
+        merged.setdefault(key, ([], members))[0].append(name)
+    return [(_title(names), members) for names, members in merged.values()]
+
+
+def _signature(change: PlannedChange, name: str) -> object:
+    alike = change.action is Action.CREATE
+    fields = () if alike else tuple((f.field, str(f.before), str(f.after)) for f in change.fields)
+    where = change.address.name.removeprefix(name)
+    return (change.address.kind, where, change.action, change.reason, fields, len(change.steps))
+
+
+def _title(names: Sequence[str]) -> str:
+    if len(names) <= 3:
+        return ", ".join(names)
+    return f"{names[0]} … {names[-1]} ({len(names)} alike, each:)"
+
+
+def _change(change: PlannedChange, verbose: bool) -> RenderableType:
+    symbol, style = ("?", "red") if change.unreadable else STYLE[change.action]
+    marks = "".join((" !" * change.irreversible, " ↻" * change.rotates))
+    inner = change.address.name.partition("/")[2]
+    label = f"{change.address.kind}{'/' + inner if inner else ''}"
+    line = Text.assemble((f"{symbol:<3} ", style), (f"{label:<24}", style), (f" {_what(change)}", ""), (marks, "bold"))
+    details = _details(change, verbose)
+    return Group(line, *(Padding(detail, (0, 0, 0, 6)) for detail in details))
+
+
+def _what(change: PlannedChange) -> str:
+    if change.action in (Action.BLOCKED, Action.PARKED, Action.NO_OP):
+        return f"{change.action if change.action is not Action.NO_OP else 'unchanged'}: {change.reason}"
+    titles = ", ".join(step.title for step in change.steps)
+    return f"{titles or 'comes with the pairing'}{f' ({change.reason})' if change.reason else ''}"
+
+
+def _details(change: PlannedChange, verbose: bool) -> list[Text]:
+    if change.action is Action.CREATE and not verbose:
+        return []
+    return [_field(field, change.action) for field in change.fields]
+
+
+def _field(field: FieldChange, action: Action) -> Text:
+    if action is Action.CREATE:
+        return Text(f"{field.field}: {_value(field.after)}", style="dim")
+    forced = " (forces replacement)" if field.replaces else ""
+    return Text(f"{field.field}: {_value(field.before)} → {_value(field.after)}{forced}")
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "(none)"
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 10**12:
+        return format_amount(value)
+    text = str(value) if not isinstance(value, str) else (value if value else '""')
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+
+
+def _legend(changes: Sequence[PlannedChange]) -> str:
+    used = {"?" if change.unreadable else STYLE[change.action][0] for change in changes}
+    used |= {"!"} if any(change.irreversible for change in changes) else set()
+    used |= {"↻"} if any(change.rotates for change in changes) else set()
+    return "  ".join(f"{symbol} {meaning}" for symbol, meaning in LEGEND.items() if symbol in used)
+
+
+def _notes(plan: Plan, console: Console) -> None:
+    for notice in plan.notices:
+        console.print(Text(f"Note: {notice}", style="yellow"))
+    for change in plan.changes:
+        if change.action is Action.NO_OP and ("reported only" in change.reason or "left out" in change.reason):
+            console.print(Text(f"Note: {change.address}: {change.reason}", style="yellow"))
+
+
+def _cost_table(costs: Mapping[Signer, Cost]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("may pay (PEAQ)")
+    for name in ("bonds", "transfers", "deposits", "gas at worst", "together"):
+        table.add_column(name, justify="right")
+    operators = {signer: cost for signer, cost in costs.items() if signer.role == "operator"}
+    for signer, cost in operators.items():
+        table.add_row(str(signer), *_amounts(cost))
+    others = [cost for signer, cost in costs.items() if signer not in operators]
+    if others:
+        table.add_row(f"{len(others)} machine wallet(s), from transfers", *_amounts(sum(others, Cost())))
+    return table
+
+
+def _amounts(cost: Cost) -> list[str]:
+    amounts = (cost.bond, cost.transfer, cost.deposit, cost.gas, cost.total)
+    return [format_amount(wei, 4).removesuffix(" PEAQ") for wei in amounts]

@@ -1,0 +1,79 @@
+"""Progress on stderr: a live bar on a terminal, a line now and then elsewhere, nothing when quiet."""
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from reconciler.cli.options import Options
+from reconciler.engine.events import Event, Stage
+
+EVERY = 10.0
+"""Seconds between lines where there is no terminal."""
+ENDS = (Stage.DONE, Stage.FAILED, Stage.SKIPPED, Stage.UNKNOWN)
+
+
+class Meter:
+    """Counts towards `total`; use as a context manager."""
+
+    def __init__(self, options: Options, title: str, total: int) -> None:
+        self._console = Console(stderr=True, no_color=options.no_color, highlight=False)
+        self._title, self._total = title, total
+        self._done = 0
+        self._quiet = options.quiet
+        self._last = time.monotonic()
+        live = not options.quiet and self._console.is_terminal
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn())
+        self._live = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True) if live else None
+        self._task = self._live.add_task(title, total=total) if self._live else None
+
+    def __enter__(self) -> "Meter":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def tick(self) -> None:
+        self._done += 1
+        if self._live and self._task is not None:
+            self._live.advance(self._task)
+        elif not self._quiet and time.monotonic() - self._last >= EVERY:
+            self.say(f"{self._title}: {self._done} of {self._total}")
+
+    def say(self, text: str) -> None:
+        self._last = time.monotonic()
+        if not self._quiet:
+            self._console.print(text, markup=False)
+
+    def event(self, event: Event) -> None:
+        """Shows an event of the engine."""
+        match event.stage:
+            case Stage.DONE:
+                self.tick()
+            case Stage.FAILED | Stage.UNKNOWN:
+                self.tick()
+                self.say(f"{event.address}: {event.stage}: {event.text}")
+            case Stage.SKIPPED:
+                self.tick()
+            case Stage.SIGNED:
+                self.say_live(f"{self._title} · transaction with {event.data.get('steps')} step(s) sent")
+            case Stage.WAITING | Stage.RECOVERED:
+                self.say_live(event.text) if event.stage is Stage.WAITING else self.say(event.text)
+
+    def say_live(self, text: str) -> None:
+        """Shown beside the bar, or not at all."""
+        if self._live and self._task is not None:
+            self._live.update(self._task, description=text[:50])
+
+
+def answer(options: Options) -> Console:
+    """Where answers are printed: stdout, with width 80 when it is no terminal."""
+    width = None if sys.stdout.isatty() else 100
+    return Console(no_color=options.no_color, highlight=False, soft_wrap=not sys.stdout.isatty(), width=width)

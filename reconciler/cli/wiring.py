@@ -1,0 +1,174 @@
+"""The only place that builds adapters: from a manifest and options to the ports of one run."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from eth_utils.address import to_checksum_address
+
+from reconciler.adapters.chain import RpcChain
+from reconciler.adapters.http_api import HttpApi
+from reconciler.adapters.journal_store import JournalStore
+from reconciler.adapters.keyring import Holder, LocalKeyring, Missing, Secrets, keystore_address, open_key
+from reconciler.adapters.probes import Abilities, probe
+from reconciler.adapters.reader import WorldReader
+from reconciler.adapters.rpc import Rpc
+from reconciler.adapters.sinks import DirectorySink
+from reconciler.adapters.views import Views
+from reconciler.cli.options import Options
+from reconciler.core.effects import Signer
+from reconciler.core.errors import ConfigError, Unreachable
+from reconciler.core.fleet import Agent, Fleet, KeyRef, Machine, Operator, Service
+from reconciler.core.kind import Resource
+from reconciler.core.ports import Reader
+from reconciler.engine.events import Event
+from reconciler.engine.world import Settings, World
+from reconciler.kinds import discover
+from reconciler.kinds.markets.session_token import TokensSection
+from reconciler.manifest.expand import expand
+from reconciler.manifest.parse import Manifest, load
+
+HoldingT = TypeVar("HoldingT", Operator, Agent, Machine)
+LAG_SECONDS = 30
+"""How long a node may be behind the block that another one showed us."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A manifest with every address known, and the keys it names."""
+
+    manifest: Manifest
+    fleet: Fleet
+    resources: tuple[Resource, ...]
+    keyring: LocalKeyring
+    secrets: Secrets
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Session:
+    """A project connected to its world."""
+
+    project: Project
+    world: World
+    rpc: Rpc
+    chain: RpcChain
+    markets: HttpApi | None
+    abilities: Abilities
+    block: int
+
+
+class SystemClock:
+    def now(self) -> float:
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def read_manifest(options: Options, environ: Mapping[str, str] | None) -> Manifest:
+    return load(options.file, discover(), environ, checksum=to_checksum_address)
+
+
+def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> Project:
+    """Raises ManifestError, or ConfigError for an address that only an absent key could give."""
+    manifest = read_manifest(options, environ)
+    secrets = Secrets(options.file.parent, environ)
+    fleet = _addressed(manifest.fleet, secrets)
+    keyring = LocalKeyring(secrets, _holders(fleet))
+    kinds = discover()
+    notices = (*manifest.notices, *(text for kind in kinds.values() for text in kind.notices(fleet)))
+    return Project(manifest, fleet, expand(fleet, kinds), keyring, secrets, notices)
+
+
+def _addressed(fleet: Fleet, secrets: Secrets) -> Fleet:
+    operators = {name: _with_address(o, f"operator {name}", secrets) for name, o in fleet.operators.items()}
+    agents = {name: _with_address(a, f"agent {name}", secrets) for name, a in fleet.agents.items()}
+    machines = tuple(_with_address(m, f"machine {m.name}", secrets) for m in fleet.machines)
+    return fleet.model_copy(update={"operators": operators, "agents": agents, "machines": machines})
+
+
+def _with_address(holding: HoldingT, what: str, secrets: Secrets) -> HoldingT:
+    """With its address, checksummed: as declared, or as its key gives it."""
+    address = holding.address or _address_of(holding.key, what, secrets)
+    return holding.model_copy(update={"address": to_checksum_address(address)})
+
+
+def _address_of(key: KeyRef | None, what: str, secrets: Secrets) -> str:
+    if key is not None and (stated := keystore_address(secrets, key)):
+        return stated
+    try:
+        return open_key(secrets, key, f"the key of {what}").address
+    except Missing as error:
+        hint = "write its `address` in the manifest, or make the key available here"
+        raise ConfigError(f"the address of {what} is not known: {error.message}", hint=hint) from None
+
+
+def _holders(fleet: Fleet) -> dict[Signer, Holder]:
+    named: list[tuple[Signer, Operator | Agent | Machine]] = [
+        *((Signer("operator", name), operator) for name, operator in fleet.operators.items()),
+        *((Signer("agent", name), agent) for name, agent in fleet.agents.items()),
+        *((Signer("machine", machine.name), machine) for machine in fleet.machines),
+    ]
+    return {signer: Holder(signer, holding.address, holding.key) for signer, holding in named}
+
+
+@asynccontextmanager
+async def connected(
+    project: Project, options: Options, journal: JournalStore, emit: Callable[[Event], None], *, batch: bool = True
+) -> AsyncIterator[Session]:
+    """Everything open and checked: right chain, contracts there. Raises ConfigError or Unreachable."""
+    fleet, network = project.fleet, project.fleet.network
+    async with AsyncExitStack() as stack:
+        rpc = Rpc(network.rpc_urls)
+        stack.push_async_callback(rpc.aclose)
+        chain = RpcChain(rpc, network.contracts)
+        markets = _api("Machine Markets", fleet.services.markets, "api/v1", project.secrets, stack)
+        mcr = _api("the MCR API", fleet.services.mcr, "", project.secrets, stack)
+        abilities = await probe(chain, rpc, network, [o.address or "" for o in fleet.operators.values()])
+        sink = DirectorySink(options.file.parent / _sink_directory(fleet))
+
+        async def snapshot(block: int) -> Reader:
+            head = await _caught_up(chain, block)
+            views = Views(rpc, network.contracts.multicall if abilities.multicall else None, head)
+            return WorldReader(
+                views, network.contracts, markets=markets, mcr=mcr, receipts=journal, sink=sink, now=time.time()
+            )
+
+        settings = Settings(
+            chain_id=network.chain_id,
+            depth=network.confirmations.depth,
+            tag=network.confirmations.tag,
+            batch=abilities.batch and batch,
+            timeout=options.timeout,
+        )
+        world = World(chain, project.keyring, markets, journal, sink, SystemClock(), snapshot, settings, emit)
+        yield Session(project, world, rpc, chain, markets, abilities, abilities.block)
+
+
+def _api(name: str, service: Service | None, root: str, secrets: Secrets, stack: AsyncExitStack) -> HttpApi | None:
+    if service is None:
+        return None
+    key = secrets.read(service.api_key, f"the API key of {name}") if service.api_key else None
+    api = HttpApi(name, f"{service.url.rstrip('/')}/{root}", api_key=key)
+    stack.push_async_callback(api.aclose)
+    return api
+
+
+async def _caught_up(chain: RpcChain, block: int) -> int:
+    """Number of the newest block, once it is at least `block`."""
+    for _ in range(LAG_SECONDS * 10):
+        if (head := (await chain.head()).number) >= block:
+            return head
+        await asyncio.sleep(0.1)
+    raise Unreachable(f"the node is behind: it does not show block {block}", hint="name another rpcUrl")
+
+
+def _sink_directory(fleet: Fleet) -> Path:
+    section = fleet.section(TokensSection) or TokensSection()
+    return Path(section.tokens.sink.directory)
