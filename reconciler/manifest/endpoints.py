@@ -95,7 +95,8 @@ def _preset(name: object, rest: dict[str, Any], loc: Loc, draft: Draft, environ:
         said = f"the preset {name} is chain {base['chainId']}"
         draft.problems.add(draft.origins.place(("network", "chainId")), said, "leave chainId out, or leave preset out")
     if url := (environ or {}).get(RPC_VARIABLE):
-        draft.notices.append(f"{RPC_VARIABLE} replaces the endpoint of {name}")
+        if base["live"]:
+            draft.notices.append(f"{RPC_VARIABLE} replaces the endpoint of {name}")
         rest = {**rest, "rpcUrl": url}
     if "confirmations" in rest:
         base.pop("confirmations")

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -34,6 +33,8 @@ LEGEND = {
     "!": "cannot be undone",
 }
 LONGEST_VALUE = 60
+INDENT = " " * 8
+NARROW = 80
 
 
 def render_plan(plan: Plan, console: Console, *, verbose: bool) -> None:
@@ -41,7 +42,8 @@ def render_plan(plan: Plan, console: Console, *, verbose: bool) -> None:
     for title, changes in _blocks(shown):
         console.print(Text(title, style="bold"))
         for change in changes:
-            console.print(Padding(_change(change, verbose), (0, 0, 0, 2)))
+            for line in _change(change, verbose):
+                console.print(line)
         console.print()
     if used := _legend(shown):
         console.print(Text(used, style="dim"))
@@ -114,14 +116,13 @@ def _title(names: Sequence[str]) -> str:
     return f"{names[0]} … {names[-1]} ({len(names)} alike, each:)"
 
 
-def _change(change: PlannedChange, verbose: bool) -> RenderableType:
+def _change(change: PlannedChange, verbose: bool) -> list[Text]:
     symbol, style = ("?", "red") if change.unreadable else STYLE[change.action]
     marks = "".join((" !" * change.irreversible, " ↻" * change.rotates))
     inner = change.address.name.partition("/")[2]
     label = f"{change.address.kind}{'/' + inner if inner else ''}"
-    line = Text.assemble((f"{symbol:<3} ", style), (f"{label:<24}", style), (f" {_what(change)}", ""), (marks, "bold"))
-    details = _details(change, verbose)
-    return Group(line, *(Padding(detail, (0, 0, 0, 6)) for detail in details))
+    line = Text.assemble((f"  {symbol:<3} {label:<22}", style), f"  {_what(change)}", (marks, "bold"))
+    return [line, *_details(change, verbose)]
 
 
 def _what(change: PlannedChange) -> str:
@@ -132,16 +133,19 @@ def _what(change: PlannedChange) -> str:
 
 
 def _details(change: PlannedChange, verbose: bool) -> list[Text]:
-    if change.action is Action.CREATE and not verbose:
-        return []
-    return [_field(field, change.action) for field in change.fields]
+    if change.action is Action.CREATE:
+        shown = change.fields if verbose else ()
+        return [Text(f"{INDENT}{field.field}: {_value(field.after)}", style="dim") for field in shown]
+    return [line for field in change.fields for line in _edited(field)]
 
 
-def _field(field: FieldChange, action: Action) -> Text:
-    if action is Action.CREATE:
-        return Text(f"{field.field}: {_value(field.after)}", style="dim")
+def _edited(field: FieldChange) -> list[Text]:
+    """On one line where it fits, else with the new value under the old one."""
     forced = " (forces replacement)" if field.replaces else ""
-    return Text(f"{field.field}: {_value(field.before)} → {_value(field.after)}{forced}")
+    before, after = f"{field.field}: {_value(field.before)}", f"→ {_value(field.after)}{forced}"
+    if len(INDENT) + len(before) + len(after) < NARROW:
+        return [Text(f"{INDENT}{before} {after}")]
+    return [Text(f"{INDENT}{before}"), Text(f"{INDENT}  {after}")]
 
 
 def _value(value: object) -> str:

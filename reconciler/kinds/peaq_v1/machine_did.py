@@ -91,7 +91,8 @@ class MachineDid(Kind[Spec, State]):
             for name in wanted
             if observed.get(name) is not None
         )
-        return (Step(f"write {len(calls)} DID attribute(s)", ChainGroup(calls), probes=probes),) if calls else ()
+        title = f"write {len(calls)} DID attribute{'s' if len(calls) != 1 else ''}"
+        return (Step(title, ChainGroup(calls), probes=probes),) if calls else ()
 
     def _call(self, spec: Spec, observed: str | None, name: str) -> ChainCall:
         value = spec.declared[name]

@@ -1,0 +1,40 @@
+# Everything from a bare clone: each target sets up what it needs and nothing is installed by hand.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test check format bench clean
+
+help:
+	@echo "make demo    watch a fleet go live on a local peaq"
+	@echo "make test    run the tests"
+	@echo "make check   lint, types, import rules, schema freshness, duplicates"
+	@echo "make format  format the code"
+	@echo "make bench   measure; figures go to bench/RESULTS.md"
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "fleetctl needs Python 3.11 or newer; say make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(READY)
+
+demo: $(READY)
+	$(BIN)/fleetctl demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check reconciler tests
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_architecture.py tests/manifest/test_schema.py
+	$(BIN)/pylint --disable=all --enable=duplicate-code --min-similarity-lines=8 --ignore-imports=y reconciler
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format reconciler tests
+
+clean:
+	rm -rf $(VENV) .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis
