@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from reconciler.adapters.probes import NOBODY
 from reconciler.cli.wiring import Session
-from reconciler.core.effects import Signer
+from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
 from reconciler.core.guards import Refusal, refusals
 from reconciler.core.money import format_amount
 from reconciler.core.plan import Plan, Scene
@@ -65,6 +66,32 @@ async def _refusals(session: Session, plan: Plan, wishes: Wishes) -> list[Refusa
     accounts = {signer: session.world.keyring.address(signer) for signer in signers}
     wei = await asyncio.gather(*(session.world.chain.balance(accounts[signer]) for signer in signers))
     found = refusals(plan, session.project.fleet.guards, dict(zip(signers, wei, strict=True)), accounts)
-    if session.project.fleet.network.live and plan.acting and not wishes.accept_legacy:
+    return [*found, *await _legacy(session, plan, wishes)]
+
+
+async def _legacy(session: Session, plan: Plan, wishes: Wishes) -> list[Refusal]:
+    """On a live network v1 wants consent, and registrations want a chain that still takes them."""
+    if not session.project.fleet.network.live or not plan.acting:
+        return []
+    found = []
+    if not wishes.accept_legacy:
         found.append(Refusal("guard.legacy", LEGACY, "pass --accept-legacy if that is what you want"))
+    bonds = [call for change in plan.acting for step in change.steps for call in _registrations(step)]
+    if bonds and (reason := await _trial(session, bonds[0])):
+        message = f"a trial registerFor of an unused address reverts: {reason}"
+        found.append(Refusal("guard.legacy_closed", message, "v1 registration may have ended here; use protocol v2"))
     return found
+
+
+def _registrations(step: Step) -> list[ChainCall]:
+    calls = step.effect.calls if isinstance(step.effect, ChainGroup) else ()
+    return [call for call in calls if call.purpose == "bond"]
+
+
+async def _trial(session: Session, like: ChainCall) -> str:
+    """Why registering anybody at all would fail now, or ""."""
+    call = replace(like, function="registerFor(address)", args=(NOBODY,))
+    sender = session.world.keyring.address(ChainGroup((like,)).signer)
+    revert = (await session.world.chain.dry_run(sender, session.world.chain.encode(call))).revert
+    # An operator that cannot pay is told so by the balance check.
+    return "" if "insufficient" in revert.lower() else revert

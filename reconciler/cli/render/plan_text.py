@@ -182,7 +182,7 @@ def _cost_table(costs: Mapping[Signer, Cost]) -> Table:
         table.add_row(str(signer), *_amounts(cost))
     others = [cost for signer, cost in costs.items() if signer not in operators]
     if others:
-        table.add_row(f"{len(others)} machine wallet(s), from transfers", *_amounts(sum(others, Cost())))
+        table.add_row(f"{len(others)} machine wallet{'s' if len(others) != 1 else ''}", *_amounts(sum(others, Cost())))
     return table
 
 

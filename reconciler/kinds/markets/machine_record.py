@@ -116,7 +116,7 @@ class MachineRecord(Kind[Spec, Json]):
             proof="identityProof",
         )
         activate = HttpRequest("PATCH", ("machines", Output(spec.address, "id")), {"status": "active"})
-        return (Step("enrol with a proof of identity", enrol), Step("activate the record", activate))
+        return (Step("enrol", enrol), Step("activate", activate))
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         fields = {"identityRef": spec.identity_ref, **spec.fields}

@@ -105,7 +105,7 @@ class SessionToken(Kind[Spec, State]):
     def triggered(self, spec: Spec) -> tuple[FieldChange, ...]:
         if spec.paused:
             return ()
-        return (FieldChange("token", "session", "new session", note="the delegation policy changes"),)
+        return (FieldChange("token", "session", "new session", note="policy changes"),)
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
         if state is None:
@@ -123,7 +123,7 @@ class SessionToken(Kind[Spec, State]):
             proof="agentProof",
             secret=SecretTarget("pairingToken", spec.address.name),
         )
-        return (Step("rotate the session token", rotate, rotates=True),)
+        return (Step("rotate the token", rotate, rotates=True),)
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         return (FieldChange("token", None, "session", note="issued with the pairing"),)
