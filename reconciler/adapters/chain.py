@@ -115,6 +115,14 @@ class RpcChain:
         found = await asyncio.gather(*(self._ask("eth_getTransactionReceipt", h) for h in wanted))
         return {h: _mined(receipt) for h, receipt in zip(wanted, found, strict=True) if receipt}
 
+    async def receipts(self, block: Block) -> Mapping[str, Mined]:
+        try:
+            found = await self._rpc.call("eth_getBlockReceipts", hex(block.number))
+        except RpcError:
+            # Not every node has it; then they are asked for one by one.
+            return await self.mined(block.transactions)
+        return {receipt["transactionHash"]: _mined(receipt) for receipt in found or ()}
+
     async def known(self, tx_hash: str) -> bool:
         return await self._ask("eth_getTransactionByHash", tx_hash) is not None
 

@@ -1,57 +1,60 @@
-"""The journal on disk: SQLite in WAL mode with full synchronisation, private to the user."""
+"""The journal on disk: SQLite in WAL mode with full synchronisation, private to the user.
 
+Writes asked for at the same time are committed together, so that waiting for the disk is shared. SQLite's own
+checksummed frames make a torn write invisible: a transaction is there whole or not at all.
+"""
+
+import asyncio
 import json
 import os
+import queue
 import sqlite3
 import threading
 import zlib
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from reconciler.core.errors import Corrupt, JournalError
-from reconciler.core.ports import Label, Mined, Receipt, Sent
+from reconciler.core.errors import Corrupt, FleetError, JournalError
+from reconciler.core.ports import Entry, Label, Mined, Receipt, Sent
 
 VERSION = 1
 MEMORY = Path(":memory:")
+TOGETHER = 256
+"""Writes that share one commit at most."""
 SCHEMA = """
 create table if not exists transactions (
   hash text primary key, sender text not null, signer text not null, nonce integer not null, raw blob not null,
   gas integer not null, max_fee text not null, block integer, block_hash text, outcome text not null default 'pending'
-);
+) without rowid;
 create table if not exists intents (
-  id integer primary key, address text not null, step text not null, hash text references transactions(hash),
-  request text, outcome text not null default 'pending'
+  id integer primary key, address text not null, step text not null, hash text, request text,
+  outcome text not null default 'pending'
 );
 create index if not exists intents_by_hash on intents(hash);
 create index if not exists open_intents on intents(outcome) where outcome = 'pending';
-create table if not exists receipts (name text primary key, body text not null);
+create table if not exists receipts (name text primary key, body text not null) without rowid;
 """
+Statement = tuple[str, Sequence[object]]
+
+
+@dataclass(frozen=True)
+class _Write:
+    statements: Sequence[Statement]
+    done: Callable[[int | Exception], None]
 
 
 class JournalStore:
-    """Implements the Journal port. One file per state directory; safe to use from several threads."""
+    """Implements the Journal port. One file per state directory, one writer thread."""
 
     def __init__(self, path: Path) -> None:
-        """Raises Corrupt where the file is no journal, JournalError where it is newer than this program."""
-        if path != MEMORY:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        """Raises Corrupt where the file is no journal, JournalError where it is newer or cannot be written."""
+        self._path = path
         self._lock = threading.Lock()
-        try:
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._db.execute("pragma journal_mode = wal")
-            self._db.execute("pragma synchronous = full")
-            version = self._db.execute("pragma user_version").fetchone()[0]
-            if version > VERSION:
-                message = f"{path} was written by a newer fleetctl (journal version {version})"
-                raise JournalError(message, hint="use that version, or a newer one")
-            self._db.executescript(SCHEMA)
-            self._db.execute(f"pragma user_version = {VERSION}")
-        except sqlite3.DatabaseError as error:
-            hint = "move it away and apply again: the world is read afresh, and nothing is done twice"
-            raise Corrupt(f"{path} is not a usable journal: {error}", hint=hint) from None
+        self._db = self._open(path)
+        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._write_all, name="journal", daemon=True)
+        self._writer.start()
 
     @classmethod
     def read_only(cls, path: Path) -> "JournalStore":
@@ -59,103 +62,161 @@ class JournalStore:
         return cls(path) if path.exists() else cls(MEMORY)
 
     def close(self) -> None:
+        self._queue.put(None)
+        self._writer.join()
         self._db.close()
 
-    def signed(self, sent: Sent) -> None:
-        with self._write() as db:
-            db.execute(
-                "insert into transactions (hash, sender, signer, nonce, raw, gas, max_fee) values (?,?,?,?,?,?,?)",
-                (
-                    sent.hash,
-                    sent.sender,
-                    sent.signer,
-                    sent.nonce,
-                    zlib.compress(bytes.fromhex(sent.raw[2:])),
-                    sent.gas,
-                    str(sent.max_fee),
-                ),
-            )
-            db.executemany(
-                "insert into intents (address, step, hash) values (?,?,?)",
-                [(label.address, label.step, sent.hash) for label in sent.labels],
-            )
+    def _open(self, path: Path) -> sqlite3.Connection:
+        try:
+            if path != MEMORY:
+                private_directory(path.parent)
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            db.execute("pragma journal_mode = wal")
+            db.execute("pragma synchronous = full")
+            version = db.execute("pragma user_version").fetchone()[0]
+            if version > VERSION:
+                message = f"{path} was written by a newer fleetctl (journal version {version})"
+                raise JournalError(message, hint="use that version, or a newer one")
+            if version < VERSION:
+                db.executescript(SCHEMA)
+                db.execute(f"pragma user_version = {VERSION}")
+        except OSError as error:
+            message = f"cannot write {path}: {error.strerror}"
+            raise JournalError(message, hint="check the directory, or name another with --state") from None
+        except sqlite3.DatabaseError as error:
+            hint = "move it away and apply again: the world is read afresh, and nothing is done twice"
+            raise Corrupt(f"{path} is not a usable journal: {error}", hint=hint) from None
+        return db
 
-    def mined(self, mined: Mined) -> None:
-        with self._write() as db:
-            db.execute(
-                "update transactions set block = ?, block_hash = ? where hash = ?",
-                (mined.block, mined.block_hash, mined.hash),
-            )
+    async def signed(self, sent: Sent) -> None:
+        raw = zlib.compress(bytes.fromhex(sent.raw[2:]), 9)
+        values = (sent.hash, sent.sender, sent.signer, sent.nonce, raw, sent.gas, str(sent.max_fee))
+        insert = "insert into transactions (hash, sender, signer, nonce, raw, gas, max_fee) values (?,?,?,?,?,?,?)"
+        intent = "insert into intents (address, step, hash) values (?,?,?)"
+        intents = [(intent, (label.address, label.step, sent.hash)) for label in sent.labels]
+        await self._write([(insert, values), *intents])
 
-    def settled(self, tx_hash: str, outcome: str) -> None:
-        with self._write() as db:
-            db.execute("update transactions set outcome = ? where hash = ?", (outcome, tx_hash))
-            db.execute("update intents set outcome = ? where hash = ?", (outcome, tx_hash))
+    async def mined(self, mined: Mined) -> None:
+        update = "update transactions set block = ?, block_hash = ? where hash = ?"
+        await self._write([(update, (mined.block, mined.block_hash, mined.hash))])
+
+    async def settled(self, tx_hash: str, outcome: str) -> None:
+        tables = ("transactions", "intents")
+        await self._write([(f"update {table} set outcome = ? where hash = ?", (outcome, tx_hash)) for table in tables])
+
+    async def requested(self, label: Label, request: str) -> int:
+        insert = "insert into intents (address, step, request) values (?,?,?)"
+        return await self._write([(insert, (label.address, label.step, request))])
+
+    async def answered(self, number: int, outcome: str) -> None:
+        await self._write([("update intents set outcome = ? where id = ?", (outcome, number))])
+
+    async def keep(self, receipt: Receipt) -> None:
+        body = json.dumps(asdict(receipt))
+        await self._write([("insert or replace into receipts values (?,?)", (receipt.name, body))])
 
     def unsettled(self) -> Sequence[Sent]:
-        with self._lock:
-            rows = self._db.execute(
-                "select hash, sender, signer, nonce, raw, gas, max_fee from transactions where outcome = 'pending' "
-                "order by sender, nonce, rowid"
-            ).fetchall()
-            return [self._sent(row) for row in rows]
+        rows = self._read(
+            "select hash, sender, signer, nonce, raw, gas, max_fee from transactions where outcome = 'pending' "
+            "order by sender, nonce, length(max_fee), max_fee"
+        )
+        return [self._sent(row) for row in rows]
 
-    def _sent(self, row: tuple[str, str, str, int, bytes, int, str]) -> Sent:
-        labels = self._db.execute("select address, step from intents where hash = ? order by id", (row[0],)).fetchall()
-        raw = "0x" + zlib.decompress(row[4]).hex()
-        return Sent(*row[:4], raw, tuple(Label(*label) for label in labels), row[5], int(row[6]))
-
-    def requested(self, label: Label, request: str) -> int:
-        with self._write() as db:
-            values = (label.address, label.step, request)
-            cursor = db.execute("insert into intents (address, step, request) values (?,?,?)", values)
-            return int(cursor.lastrowid or 0)
-
-    def answered(self, number: int, outcome: str) -> None:
-        with self._write() as db:
-            db.execute("update intents set outcome = ? where id = ?", (outcome, number))
+    def _sent(self, row: Sequence[object]) -> Sent:
+        tx_hash, sender, signer, nonce, raw, gas, max_fee = row
+        labels = self._read("select address, step from intents where hash = ? order by id", tx_hash)
+        assert isinstance(raw, bytes) and isinstance(nonce, int) and isinstance(gas, int)
+        text = "0x" + zlib.decompress(raw).hex()
+        steps = tuple(Label(str(address), str(step)) for address, step in labels)
+        return Sent(str(tx_hash), str(sender), str(signer), nonce, text, steps, gas, int(str(max_fee)))
 
     def unanswered(self) -> Sequence[tuple[int, Label, str]]:
-        with self._lock:
-            rows = self._db.execute(
-                "select id, address, step, request from intents where outcome = 'pending' and request is not null"
-            ).fetchall()
-        return [(row[0], Label(row[1], row[2]), row[3]) for row in rows]
+        rows = self._read(
+            "select id, address, step, request from intents where outcome = 'pending' and request is not null"
+        )
+        return [(int(str(row[0])), Label(str(row[1]), str(row[2])), str(row[3])) for row in rows]
 
     def receipt(self, name: str) -> Receipt | None:
+        rows = self._read("select body from receipts where name = ?", name)
+        return Receipt(**json.loads(str(rows[0][0]))) if rows else None
+
+    def entries(self, limit: int = 1000) -> Sequence[Entry]:
+        rows = self._read(
+            "select i.id, i.address, i.step, i.outcome, i.hash, i.request, t.signer, t.nonce, t.block from intents i "
+            "left join transactions t on t.hash = i.hash order by i.id desc limit ?",
+            limit,
+        )
+        return [Entry(*row) for row in rows]  # type: ignore[arg-type]
+
+    def _read(self, query: str, *values: object) -> Sequence[Sequence[object]]:
         with self._lock:
-            row = self._db.execute("select body from receipts where name = ?", (name,)).fetchone()
-        return Receipt(**json.loads(row[0])) if row else None
+            return self._db.execute(query, values).fetchall()
 
-    def keep(self, receipt: Receipt) -> None:
-        with self._write() as db:
-            db.execute("insert or replace into receipts values (?,?)", (receipt.name, json.dumps(asdict(receipt))))
+    async def _write(self, statements: Sequence[Statement]) -> int:
+        """Durable when it returns; the row id of the last insert."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
 
-    def _write(self) -> "AbstractContextManager[sqlite3.Connection]":
-        return _Transaction(self._db, self._lock)
+        def done(result: int | Exception) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_resolve, future, result)
 
+        self._queue.put(_Write(statements, done))
+        return await future
 
-class _Transaction(AbstractContextManager[sqlite3.Connection]):
-    """One write at a time, all of it or nothing, durable at the end."""
+    def _write_all(self) -> None:
+        while (first := self._queue.get()) is not None:
+            group = [first]
+            while len(group) < TOGETHER and not self._queue.empty():
+                if (more := self._queue.get()) is None:
+                    self._queue.put(None)
+                    break
+                group.append(more)
+            self._commit(group)
 
-    def __init__(self, db: sqlite3.Connection, lock: threading.Lock) -> None:
-        self._db, self._lock = db, lock
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._lock.acquire()
+    def _commit(self, group: Sequence[_Write]) -> None:
+        results: list[int] = []
         try:
-            self._db.execute("begin immediate")
-        except BaseException:
-            self._lock.release()
-            raise
-        return self._db
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            self._db.execute("rollback" if kind else "commit")
+            with self._lock:
+                self._db.execute("begin immediate")
+                try:
+                    results = [self._execute(write) for write in group]
+                    self._db.execute("commit")
+                except BaseException:
+                    self._db.execute("rollback")
+                    raise
         except sqlite3.Error as error:
-            if kind is None:
-                message = f"the journal cannot be written: {error}"
-                raise JournalError(message, hint="is the disk full? nothing was sent") from None
-        finally:
-            self._lock.release()
+            trouble = JournalError(
+                f"the journal {self._path} cannot be written: {error}",
+                hint="is the disk full? what is not recorded is not sent",
+            )
+            for write in group:
+                write.done(trouble)
+            return
+        for write, row in zip(group, results, strict=True):
+            write.done(row)
+
+    def _execute(self, write: _Write) -> int:
+        row = 0
+        for query, values in write.statements:
+            row = self._db.execute(query, values).lastrowid or 0
+        return row
+
+
+def _resolve(future: asyncio.Future[int], result: int | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(result, FleetError):
+        future.set_exception(type(result)(result.message, hint=result.hint))
+    elif isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
+def private_directory(path: Path) -> None:
+    """Make it for the user alone; our own default directory is made so even if something else created it."""
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.name == ".fleetctl" and path.stat().st_mode & 0o077:
+        path.chmod(0o700)

@@ -170,6 +170,10 @@ class Chain(Protocol):
         """Receipts that exist now, by hash."""
         ...
 
+    async def receipts(self, block: Block) -> Mapping[str, Mined]:
+        """All receipts of one block, by hash."""
+        ...
+
     async def known(self, tx_hash: str) -> bool:
         """True where the node has the transaction, mined or pending."""
         ...
@@ -230,33 +234,51 @@ class Sent:
     max_fee: int = 0
 
 
-class Journal(Protocol):
-    """Effects in flight, and receipts of tokens. Every method is durable when it returns."""
+@dataclass(frozen=True)
+class Entry:
+    """One intent as a person looks it up: a transaction's if `hash` is set, else a request's."""
 
-    def signed(self, sent: Sent) -> None:
+    number: int
+    address: str
+    step: str
+    outcome: str
+    hash: str | None
+    request: str | None
+    signer: str | None
+    nonce: int | None
+    block: int | None
+
+
+class Journal(Protocol):
+    """Effects in flight, and receipts of tokens. Every write is durable when it returns."""
+
+    async def signed(self, sent: Sent) -> None:
         """Record a signed transaction. Only after this may it be broadcast."""
         ...
 
-    def mined(self, mined: Mined) -> None: ...
-    def settled(self, tx_hash: str, outcome: str) -> None:
+    async def mined(self, mined: Mined) -> None: ...
+    async def settled(self, tx_hash: str, outcome: str) -> None:
         """Close a transaction's intents; `outcome` is done, failed or void."""
         ...
 
-    def unsettled(self) -> Sequence[Sent]:
-        """Transactions without a final outcome, by sender and nonce."""
-        ...
-
-    def requested(self, label: Label, request: str) -> int:
+    async def requested(self, label: Label, request: str) -> int:
         """Record that a write is about to be sent; the number closes it."""
         ...
 
-    def answered(self, number: int, outcome: str) -> None:
+    async def answered(self, number: int, outcome: str) -> None:
         """`outcome` is done, failed or unknown."""
+        ...
+
+    async def keep(self, receipt: Receipt) -> None: ...
+    def unsettled(self) -> Sequence[Sent]:
+        """Transactions without a final outcome, by sender, nonce and fee."""
         ...
 
     def unanswered(self) -> Sequence[tuple[int, Label, str]]: ...
     def receipt(self, name: str) -> Receipt | None: ...
-    def keep(self, receipt: Receipt) -> None: ...
+    def entries(self, limit: int = 1000) -> Sequence[Entry]:
+        """Intents, newest first."""
+        ...
 
 
 class Clock(Protocol):

@@ -134,7 +134,7 @@ class Lane:
         sent = Sent(
             signed.hash, sender, str(self._signer), draft.nonce, signed.raw, part.labels, part.gas, fees.max_fee
         )
-        await asyncio.to_thread(world.journal.signed, sent)
+        await world.journal.signed(sent)
         self._nonce += 1
         world.emit(Event(Stage.SIGNED, text=sent.hash, data={"signer": str(self._signer), "steps": len(part.labels)}))
         return sent
@@ -145,7 +145,7 @@ class Lane:
             await broadcast(self._world, sent)
             mined = await self._watch.included(sent)
         except Rejected as error:
-            await asyncio.to_thread(self._world.journal.settled, sent.hash, "void")
+            await self._world.journal.settled(sent.hash, "void")
             # What was signed after it has a gap before it now; the next job reads the nonce afresh.
             self._nonce = None
             for job in part.jobs:

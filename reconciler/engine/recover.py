@@ -1,6 +1,5 @@
 """Settling what an earlier run left open. Only apply recovers, and always before it plans."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from reconciler.core.effects import Signer
@@ -23,7 +22,7 @@ async def recover(world: World, wanted: Wanted) -> int:
     read afresh, a draft or a pairing without its token is seen, and taken up from there.
     """
     for number, label, _ in world.journal.unanswered():
-        await asyncio.to_thread(world.journal.answered, number, "unknown")
+        await world.journal.answered(number, "unknown")
         world.emit(Event(Stage.RECOVERED, label.address, f"looking what became of: {label.step}"))
     open_ = world.journal.unsettled()
     if not open_:
@@ -34,7 +33,7 @@ async def recover(world: World, wanted: Wanted) -> int:
     for sent in open_:
         result = found.get(sent.hash) or await _conclude(world, watch, sent, wanted)
         if result is not None:
-            await asyncio.to_thread(world.journal.mined, result)
+            await world.journal.mined(result)
             mined.append((sent, result))
     for sent in await settle(world, mined):
         raise UnsettledIntent(f"transaction {sent.hash} left the chain again", hint="apply again")
@@ -47,7 +46,7 @@ async def _conclude(world: World, watch: Watch, sent: Sent, wanted: Wanted) -> M
     await watch.ready()
     if not await world.chain.known(sent.hash):
         if await overtaken(world, sent):
-            await asyncio.to_thread(world.journal.settled, sent.hash, "void")
+            await world.journal.settled(sent.hash, "void")
             return None
         if not _all_wanted(sent.labels, wanted):
             await _burn(world, watch, sent)
@@ -76,13 +75,13 @@ async def _burn(world: World, watch: Watch, sent: Sent) -> None:
     draft = Draft(sent.nonce, Raw(sent.sender, "0x", 0), PLAIN_TRANSFER_GAS, fees, world.settings.chain_id)
     signed = world.keyring.sign_transaction(signer, draft)
     burn = Sent(signed.hash, sent.sender, sent.signer, sent.nonce, signed.raw, (Label("", "cancel"),))
-    await asyncio.to_thread(world.journal.signed, burn)
+    await world.journal.signed(burn)
     await broadcast(world, burn)
     try:
         await watch.included(burn)
     except (Rejected, Ambiguous):
         if not await overtaken(world, sent):
             raise
-    await asyncio.to_thread(world.journal.settled, burn.hash, "done")
-    await asyncio.to_thread(world.journal.settled, sent.hash, "void")
+    await world.journal.settled(burn.hash, "done")
+    await world.journal.settled(sent.hash, "void")
     world.emit(Event(Stage.RECOVERED, text=f"cancelled transaction {sent.hash}: nothing wants it any more"))

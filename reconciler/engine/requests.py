@@ -54,19 +54,19 @@ async def _send(
     if world.api is None:
         raise Rejected("services.markets is not set", reason="no_service")
     path = [str(segment) for segment in request.path]
-    number = await asyncio.to_thread(world.journal.requested, label, f"{request.method} /{'/'.join(path)}")
+    number = await world.journal.requested(label, f"{request.method} /{'/'.join(path)}")
     try:
         answer = await world.api.send(request.method, path, body)
         if secret is not None:
             answer = await _deliver(world, secret, answer)
     except (Rejected, Unreachable):
-        await asyncio.to_thread(world.journal.answered, number, "failed")
+        await world.journal.answered(number, "failed")
         raise
     except Ambiguous:
-        await asyncio.to_thread(world.journal.answered, number, "unknown")
+        await world.journal.answered(number, "unknown")
         raise
     # Killed or cancelled before this line, the intent stays open and the next run looks what became of it.
-    await asyncio.to_thread(world.journal.answered, number, "done")
+    await world.journal.answered(number, "done")
     return answer
 
 
@@ -126,12 +126,12 @@ async def _deliver(world: World, target: SecretTarget, answer: Json) -> Json:
         updated_at=str(rest.get("updatedAt")),
         session_issued_at=str(rest.get("sessionIssuedAt")),
     )
-    await asyncio.to_thread(world.journal.keep, receipt)
+    await world.journal.keep(receipt)
     return rest
 
 
 async def _touch(world: World, touch: Touch, answer: Json) -> None:
-    receipt = await asyncio.to_thread(world.journal.receipt, touch.token)
+    receipt = world.journal.receipt(touch.token)
     if receipt is not None and receipt.updated_at == str(touch.seen) and answer.get("updatedAt"):
         moved = {**receipt.__dict__, "updated_at": str(answer["updatedAt"])}
-        await asyncio.to_thread(world.journal.keep, Receipt(**moved))
+        await world.journal.keep(Receipt(**moved))

@@ -57,7 +57,7 @@ class Watch:
         except Unreachable:
             return False
         for tx_hash, mined in found.items():
-            await asyncio.to_thread(self._world.journal.mined, mined)
+            await self._world.journal.mined(mined)
             self._world.emit(Event(Stage.MINED, text=tx_hash, data={"block": mined.block}))
             if (entry := self._waiting.pop(tx_hash, None)) and not entry[2].done():
                 entry[2].set_result(mined)
@@ -86,7 +86,7 @@ class Watch:
         for sent, _, future in list(self._waiting.values()):
             if await self._overtaken(sent):
                 self._waiting.pop(sent.hash, None)
-                await asyncio.to_thread(self._world.journal.settled, sent.hash, "void")
+                await self._world.journal.settled(sent.hash, "void")
                 future.set_exception(Rejected(f"another transaction took nonce {sent.nonce}", reason=OVERTAKEN))
             else:
                 await broadcast(self._world, sent)
@@ -132,7 +132,7 @@ async def settle(world: World, mined: list[tuple[Sent, Mined]]) -> list[Sent]:
         if found is None:
             lost.append(sent)
         else:
-            await asyncio.to_thread(world.journal.settled, sent.hash, "done" if found.ok else "failed")
+            await world.journal.settled(sent.hash, "done" if found.ok else "failed")
     return lost
 
 
