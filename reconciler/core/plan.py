@@ -140,8 +140,11 @@ def _permitted(change: PlannedChange, scene: Scene) -> PlannedChange:
 
 def _missing_key(effect: Effect, has_key: Callable[[Signer], bool]) -> Signer | None:
     signer = signer_of(effect)
+    if not isinstance(signer, Signer):
+        # Nobody signs, or who does follows from a resource that is blocked or parked, and so this will be too.
+        return None
     others = effect.others if isinstance(effect, SignedRequest) else ()
-    return None if signer is None or any(has_key(s) for s in (signer, *others)) else signer
+    return None if any(has_key(s) for s in (signer, *others)) else signer
 
 
 def _propagate(

@@ -44,6 +44,7 @@ class MachineNft(Kind[Spec, State]):
             )
 
     def needs(self, spec: Spec) -> Iterable[Need]:
+        yield Need(Address("registry", "v1"))
         yield Need(Address("machine_identity", spec.address.name))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
