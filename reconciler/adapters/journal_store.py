@@ -22,6 +22,7 @@ VERSION = 1
 MEMORY = Path(":memory:")
 TOGETHER = 256
 """Writes that share one commit at most."""
+CORRUPT_HINT = "move it away and apply again: the world is read afresh, and nothing is done twice"
 SCHEMA = """
 create table if not exists transactions (
   hash text primary key, sender text not null, signer text not null, nonce integer not null, raw blob not null,
@@ -85,8 +86,7 @@ class JournalStore:
             message = f"cannot write {path}: {error.strerror}"
             raise JournalError(message, hint="check the directory, or name another with --state") from None
         except sqlite3.DatabaseError as error:
-            hint = "move it away and apply again: the world is read afresh, and nothing is done twice"
-            raise Corrupt(f"{path} is not a usable journal: {error}", hint=hint) from None
+            raise self._corrupt(error) from None
         return db
 
     async def signed(self, sent: Sent) -> None:
@@ -150,8 +150,14 @@ class JournalStore:
         return [Entry(*row) for row in rows]  # type: ignore[arg-type]
 
     def _read(self, query: str, *values: object) -> Sequence[Sequence[object]]:
-        with self._lock:
-            return self._db.execute(query, values).fetchall()
+        try:
+            with self._lock:
+                return self._db.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._corrupt(error) from None
+
+    def _corrupt(self, error: Exception) -> Corrupt:
+        return Corrupt(f"{self._path} is not a usable journal: {error}", hint=CORRUPT_HINT)
 
     async def _write(self, statements: Sequence[Statement]) -> int:
         """Durable when it returns; the row id of the last insert."""

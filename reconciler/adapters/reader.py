@@ -52,12 +52,15 @@ class WorldReader:
 
     async def _view(self, contract: str, function: str, args: tuple[object, ...]) -> tuple[Any, ...]:
         to = contract_address(self._contracts, contract)
-        data = await self._views.read(to, abi.calldata(function, args))
+        hint = f"is there a {contract} at {to} on this network? check network.contracts"
         try:
-            return abi.results(function, data)
+            return abi.results(function, await self._views.read(to, abi.calldata(function, args)))
         except ValueError as error:
-            hint = f"is there a {contract} at {to} on this network? check network.contracts"
             raise Unreachable(f"{contract}: {error}", hint=hint) from None
+        except Unreachable as error:
+            if reverts.EMPTY not in error.message:
+                raise
+            raise Unreachable(f"{contract}: {error.message}", hint=hint) from None
 
     async def balance(self, address: str) -> int:
         return await self._once(("balance", address), lambda: self._views.balance(address))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
 from reconciler.adapters.redact import host_of
 from reconciler.core.errors import FleetError, Unreachable
@@ -99,7 +99,7 @@ class Rpc:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Unreachable),
             stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_exponential_jitter(initial=0.2, max=5),
+            wait=wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.5),
             sleep=self._sleep,
             reraise=True,
         )

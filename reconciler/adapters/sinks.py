@@ -23,7 +23,14 @@ class DirectorySink:
         try:
             write_private(path, secret + "\n")
         except OSError as error:
-            raise ConfigError(f"cannot write {path}: {error.strerror}", hint="check tokens.sink.directory") from None
+            message = f"cannot write tokens to {self._directory}: {error.strerror}"
+            raise ConfigError(message, hint="check tokens.sink.directory") from None
+
+    def check(self) -> None:
+        """ConfigError where a token could not be written now: better known before one is issued."""
+        probe = f".check-{secrets.token_hex(4)}"
+        self.write(probe, "")
+        self._path(probe).unlink(missing_ok=True)
 
     def stored(self, name: str) -> Stored:
         try:

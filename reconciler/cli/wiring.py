@@ -59,6 +59,7 @@ class Session:
     rpc: Rpc
     chain: RpcChain
     markets: HttpApi | None
+    sink: DirectorySink
     abilities: Abilities
     block: int
 
@@ -146,9 +147,11 @@ async def connected(
             tag=network.confirmations.tag,
             batch=abilities.batch and batch,
             timeout=options.timeout,
+            max_fee=fleet.guards.max_fee,
+            max_spend=fleet.guards.max_spend,
         )
         world = World(chain, project.keyring, markets, journal, sink, SystemClock(), snapshot, settings, emit)
-        yield Session(project, world, rpc, chain, markets, abilities, abilities.block)
+        yield Session(project, world, rpc, chain, markets, sink, abilities, abilities.block)
 
 
 def _api(name: str, service: Service | None, root: str, secrets: Secrets, stack: AsyncExitStack) -> HttpApi | None:

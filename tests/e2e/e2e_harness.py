@@ -394,7 +394,7 @@ class Yard:
         named = {"operator": self.operator, "agent": self.agent, **self.accounts}
         keys = {f"key of {name}": bytes(account.key).hex() for name, account in named.items()}
         tokens = {path.name: path.read_text().strip() for path in self.tokens().glob("*.token")}
-        env = {name: self.environ[name] for name in ("PEAQOS_API_KEY", "PEAQOS_TOTP_SECRET")}
+        env = {name: self.world.info.env()[name] for name in ("PEAQOS_API_KEY", "PEAQOS_TOTP_SECRET")}
         return {**keys, **tokens, **env}
 
     def check_discreet(self, ran: Ran) -> None:

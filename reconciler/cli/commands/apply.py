@@ -21,9 +21,11 @@ from reconciler.core.errors import ConfigError, UnsafePlan
 from reconciler.core.ports import Label
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.execute import Execution, Result
-from reconciler.engine.recover import recover
+from reconciler.engine.recover import drained, recover
 
 PARTLY, UNKNOWN = 5, 6
+AGAIN = 5
+"""Times an apply starts over because the chain was reorganised under it."""
 
 
 @click.command("apply", cls=Command)
@@ -33,6 +35,8 @@ PARTLY, UNKNOWN = 5, 6
 @click.option("--allow-token-loss", is_flag=True, help="Change policies even where an agent's key is not at hand")
 def command(options: Options, yes: bool, no_batch: bool, accept_legacy: bool, allow_token_loss: bool) -> int:
     """Make the world as the manifest says. Shows the plan and asks first."""
+    if not yes and (options.json or not sys.stdin.isatty()):
+        raise ConfigError("there is no terminal to ask on", hint="pass --yes to apply without being asked")
     project = open_project(options)
     _check_keys(project)
     wishes = Wishes(project.keyring.has, allow_token_loss, accept_legacy)
@@ -65,16 +69,24 @@ async def _apply(options: Options, project: Project, wishes: Wishes, *, yes: boo
     try:
         async with connected(project, options, journal, relay, batch=batch) as session:
             planned = await _plan(options, session, wishes, relay)
-            if await _recovered(options, session, planned, relay):
+            if await _settled_earlier(options, session, planned, relay):
                 planned = await _plan(options, session, wishes, relay)
             if not options.json:
                 print_plan(options, session, planned)
             if planned.refusals:
                 raise UnsafePlan("; ".join(r.message for r in planned.refusals), hint=planned.refusals[0].hint)
-            if planned.plan.acting and not yes and not _agreed(options):
+            if any(_delivers(step) for change in planned.plan.acting for step in change.steps):
+                session.sink.check()
+            if planned.plan.acting and not yes and not click.confirm("Apply this plan?", default=False, err=True):
                 click.echo("Declined; nothing was done.", err=True)
                 return 1
             result = await _run(options, session, planned, relay)
+            for _ in range(AGAIN):
+                if not result.reorged:
+                    break
+                # What was read from blocks that are gone may be wrong now: look at everything again.
+                planned = await _plan(options, session, wishes, relay)
+                result = result.then(await _run(options, session, planned, relay))
             code = _exit_code(planned, result)
             _report(options, session, planned, result, code)
             return code
@@ -99,19 +111,14 @@ async def _plan(options: Options, session: Session, wishes: Wishes, relay: _Rela
         return await make_plan(session, wishes, meter.tick)
 
 
-async def _recovered(options: Options, session: Session, planned: Planned, relay: _Relay) -> int:
-    """Settle what an earlier run left open: still wanted is what this plan would do."""
+async def _settled_earlier(options: Options, session: Session, planned: Planned, relay: _Relay) -> bool:
+    """Settle what earlier runs left open; True where that may have changed the world."""
     wanted = {Label(str(change.address), step.title) for change in planned.plan.acting for step in change.steps}
+    accounts = sorted({session.world.keyring.address(signer) for signer in planned.plan.costs()})
     with Meter(options, "settling an earlier apply", 1) as meter:
         relay.meter = meter
-        return await recover(session.world, wanted.__contains__)
-
-
-def _agreed(options: Options) -> bool:
-    if not sys.stdin.isatty():
-        hint = "pass --yes to apply without being asked"
-        raise ConfigError("there is no terminal to ask on", hint=hint)
-    return bool(click.confirm("Apply this plan?", default=False, err=True))
+        recovered = await recover(session.world, wanted.__contains__)
+        return await drained(session.world, accounts) or recovered > 0
 
 
 async def _run(options: Options, session: Session, planned: Planned, relay: _Relay) -> Result:
@@ -133,12 +140,20 @@ def _report(options: Options, session: Session, planned: Planned, result: Result
         click.echo(dump(data))
         return
     console = answer(options)
+    waiting = 0
     for outcome in result.outcomes.values():
-        if outcome.stage is not Stage.DONE:
+        waiting += outcome.stage is Stage.SKIPPED
+        if outcome.stage in (Stage.FAILED, Stage.UNKNOWN):
             _left(console, f"{outcome.address}: {outcome.stage}: {outcome.reason}", outcome.hint)
     for change in planned.plan.changes:
         if change.action in (Action.BLOCKED, Action.PARKED):
-            _left(console, f"{change.address}: {change.action}: {change.reason}", "")
+            # One cause, told once: what only waits for it is counted.
+            if change.reason.startswith("waits for "):
+                waiting += 1
+            else:
+                _left(console, f"{change.address}: {change.action}: {change.reason}", "")
+    if waiting:
+        _left(console, f"{waiting} more wait{'s' if waiting == 1 else ''} for these", "")
     for text in result.unsettled:
         _left(console, text, "apply again to settle it")
     console.print(Text(_sum(planned, result), style="bold"))

@@ -133,7 +133,7 @@ def _what(change: PlannedChange) -> str:
 
 
 def _details(change: PlannedChange, verbose: bool) -> list[Text]:
-    if change.action is Action.CREATE:
+    if change.action in (Action.CREATE, Action.BLOCKED, Action.PARKED):
         shown = change.fields if verbose else ()
         return [Text(f"{INDENT}{field.field}: {_value(field.after)}", style="dim") for field in shown]
     return [line for field in change.fields for line in _edited(field)]
