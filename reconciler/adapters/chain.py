@@ -19,6 +19,10 @@ REFUSED = {
     "replacement transaction underpriced": "underpriced",
     "insufficient funds": "insufficient_funds",
     "exceeds block gas limit": "gas_limit",
+    "txpool is full": "pool_full",
+    "pool is full": "pool_full",
+    "too many transactions": "pool_full",
+    "limit exceeded for": "pool_full",
     "intrinsic gas too low": "gas_limit",
 }
 TIP_SHARE = 10

@@ -194,6 +194,8 @@ class Guards(Section):
 
     max_spend: Amount | None = None
     """Most that one apply may spend, bonds, transfers, deposits and worst-case gas together."""
+    max_fee: Amount | None = None
+    """Most to pay for one unit of gas, offers for slow transactions included, e.g. 500 gwei."""
     max_removals: int | None = Field(default=None, ge=0)
     """Most resources that one apply may remove or replace."""
 

@@ -15,10 +15,11 @@ from reconciler.core.observation import Observation, Present
 from reconciler.core.plan import Plan, PlannedChange, Scene, is_bound, judge
 from reconciler.core.ports import Label
 from reconciler.engine.events import Event, Stage
-from reconciler.engine.lanes import Lane
+from reconciler.engine.lanes import Lane, Shared
+from reconciler.engine.purse import Purse
 from reconciler.engine.requests import perform
 from reconciler.engine.survey import observe
-from reconciler.engine.watch import OVERTAKEN, Watch, settle
+from reconciler.engine.watch import OVERTAKEN, Watch
 from reconciler.engine.world import Gauge, Lookout, World
 
 FIRST, LONGEST = 0.05, 5.0
@@ -44,9 +45,21 @@ class Result:
     transactions: int = 0
     writes: int = 0
     unsettled: list[str] = field(default_factory=list)
+    reorged: bool = False
+    """True where blocks that were built upon left the chain: what was read from them must be read again."""
 
     def count(self, stage: Stage) -> int:
         return sum(outcome.stage is stage for outcome in self.outcomes.values())
+
+    def then(self, later: "Result") -> "Result":
+        """This run and a later one as one: what the later one says of a resource holds."""
+        return Result(
+            {**self.outcomes, **later.outcomes},
+            self.transactions + later.transactions,
+            self.writes + later.writes,
+            later.unsettled,
+            later.reorged,
+        )
 
 
 class Execution:
@@ -58,7 +71,7 @@ class Execution:
         self._scene = scene
         self._lookout = Lookout(world)
         self._watch = Watch(world)
-        self._gauge = Gauge(world)
+        self._shared = Shared(world, self._watch, Gauge(world), Purse(world.settings.max_spend))
         self._lanes: dict[Signer, Lane] = {}
         self._tasks: dict[Address, asyncio.Task[Outcome]] = {}
         self._resources = {resource.address: resource for resource in scene.resources}
@@ -151,7 +164,7 @@ class Execution:
 
     def _lane(self, signer: Signer) -> Lane:
         if signer not in self._lanes:
-            self._lanes[signer] = Lane(self._world, self._watch, self._gauge, signer)
+            self._lanes[signer] = Lane(self._shared, signer)
         return self._lanes[signer]
 
     async def _judge(self, resource: Resource, block: int = 0) -> PlannedChange:
@@ -191,14 +204,12 @@ class Execution:
                 raise NotConverged(_still(now), hint="plan again to see what differs")
 
     async def _settle(self) -> None:
-        mined = [pair for lane in self._lanes.values() for pair in lane.mined]
-        self._result.transactions = len(mined)
         try:
-            lost = await settle(self._world, mined)
+            await self._watch.settle()
         except (Ambiguous, Unreachable) as error:
             self._result.unsettled.append(str(error))
-            return
-        self._result.unsettled.extend(f"transaction {sent.hash} is no longer in the chain" for sent in lost)
+        self._result.transactions = self._watch.count
+        self._result.reorged = self._watch.reorged
 
 
 class Patience:

@@ -6,17 +6,22 @@ from dataclasses import dataclass
 
 from reconciler.core.effects import ChainGroup, Signer
 from reconciler.core.errors import Rejected
-from reconciler.core.ports import Draft, Fees, Label, Mined, Raw, Sent, Signed
+from reconciler.core.ports import Draft, Fees, Label, Mined, Raw, Sent
 from reconciler.engine.events import Event, Stage
+from reconciler.engine.purse import Purse
 from reconciler.engine.watch import Watch, broadcast
 from reconciler.engine.world import LINGER, Gauge, World
 
 MOST_CALLS = 512
 """Calls that one batchAll takes (onchain-v1 §2.7)."""
+MOST_BYTES = 100_000
+"""Calldata of one transaction: nodes refuse more than about 128 kB."""
 BLOCK_SHARE = 0.6
 """Part of a block's gas that one transaction may want."""
 GAS_MARGIN = 1.25
 """Estimates are for the state of a moment; what is not used is not paid."""
+BUMP = 1.25
+"""Nodes want about a tenth more to replace a transaction."""
 
 
 @dataclass
@@ -26,30 +31,53 @@ class _Job:
     labels: tuple[Label, ...]
     future: asyncio.Future[Mined]
 
+    @property
+    def gas(self) -> int:
+        return sum(call.gas for call in self.group.calls)
+
+    @property
+    def bytes(self) -> int:
+        return sum(len(raw.data) // 2 + 160 for raw in self.raws)
+
+    @property
+    def wei(self) -> int:
+        """Value and deposits."""
+        return sum(raw.value for raw in self.raws) + sum(call.deposit for call in self.group.calls)
+
 
 @dataclass(frozen=True)
 class _Part:
-    """One transaction to be: the jobs that its receipt answers, and the steps it belongs to."""
+    """One transaction to be: the jobs that its receipt answers, the steps it belongs to, what it takes."""
 
     jobs: list[_Job]
     labels: tuple[Label, ...]
     raw: Raw
     gas: int
+    wei: int
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all lanes of a run have in common."""
+
+    world: World
+    watch: Watch
+    gauge: Gauge
+    purse: Purse
 
 
 class Lane:
     """Sends the groups of one signer. Each submitted group happens whole or not at all where Batch can be used."""
 
-    def __init__(self, world: World, watch: Watch, gauge: Gauge, signer: Signer) -> None:
-        self._world = world
-        self._gauge = gauge
-        self._watch = watch
+    def __init__(self, shared: Shared, signer: Signer) -> None:
+        self._shared = shared
+        self._world = shared.world
         self._signer = signer
         self._jobs: list[_Job] = []
         self._worker: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._nonce: int | None = None
-        self.mined: list[tuple[Sent, Mined]] = []
+        self._window = shared.world.settings.window
 
     async def submit(self, group: ChainGroup, labels: tuple[Label, ...]) -> Mined:
         """Receipt of the transaction that carried `group`. Rejected where it would revert: then nothing was sent."""
@@ -64,34 +92,36 @@ class Lane:
         while self._jobs:
             jobs, self._jobs = self._jobs, []
             try:
-                for part, sent in await self._signed(jobs):
-                    task = asyncio.ensure_future(self._send(part, sent))
-                    self._sending.add(task)
-                    task.add_done_callback(self._sending.discard)
+                await self._send_all(jobs)
             except Exception as error:
                 for job in jobs:
                     _fail(job, error)
 
-    async def _signed(self, jobs: Sequence[_Job]) -> list[tuple[_Part, Sent]]:
-        """Signed and recorded transactions for `jobs`, in nonce order."""
-        gas_limit, fees = await self._gauge.read()
+    async def _send_all(self, jobs: Sequence[_Job]) -> None:
+        """Try, sign, record and hand over, in nonce order, with no more in flight than the window allows."""
+        gas_limit, fees = await self._shared.gauge.read()
         limit = int(gas_limit * BLOCK_SHARE)
-        chunks = self._chunks(jobs, limit)
-        tried = [part for chunk in chunks for part in await self._tried(chunk, limit)]
-        return [(part, await self._sign(part, fees)) for part in tried]
+        tried = await asyncio.gather(*(self._tried(chunk, limit) for chunk in self._chunks(jobs, limit)))
+        await self._shared.watch.ready()
+        for part in (part for parts in tried for part in parts):
+            while len(self._sending) >= self._window:
+                await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
+            sent = await self._sign(part, fees)
+            task = asyncio.ensure_future(self._send(part, sent))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
 
     def _chunks(self, jobs: Sequence[_Job], limit: int) -> list[list[_Job]]:
         """Greedy packing by the kinds' own guesses; the real estimate comes after."""
         chunks: list[list[_Job]] = []
-        calls = gas = 0
+        calls = gas = size = 0
         for job in jobs:
-            weight = sum(call.gas for call in job.group.calls)
-            alone = not chunks or not self._world.settings.batch
-            if alone or calls + len(job.raws) > MOST_CALLS or gas + weight > limit:
+            full = calls + len(job.raws) > MOST_CALLS or gas + job.gas > limit or size + job.bytes > MOST_BYTES
+            if not chunks or full or not self._world.settings.batch:
                 chunks.append([])
-                calls = gas = 0
+                calls = gas = size = 0
             chunks[-1].append(job)
-            calls, gas = calls + len(job.raws), gas + weight
+            calls, gas, size = calls + len(job.raws), gas + job.gas, size + job.bytes
         return chunks
 
     async def _tried(self, jobs: list[_Job], limit: int) -> list[_Part]:
@@ -104,12 +134,13 @@ class Lane:
         outcome = await self._world.chain.estimate(sender, raw)
         if len(jobs) > 1 and (outcome.revert or outcome.gas > limit):
             half = len(jobs) // 2
-            return [*await self._tried(jobs[:half], limit), *await self._tried(jobs[half:], limit)]
+            halves = await asyncio.gather(self._tried(jobs[:half], limit), self._tried(jobs[half:], limit))
+            return [part for parts in halves for part in parts]
         if outcome.revert:
             _fail(jobs[0], Rejected(outcome.revert, reason=outcome.revert))
             return []
         labels = tuple(label for job in jobs for label in job.labels)
-        return [_Part(jobs, labels, raw, int(outcome.gas * GAS_MARGIN))]
+        return [_Part(jobs, labels, raw, int(outcome.gas * GAS_MARGIN), sum(job.wei for job in jobs))]
 
     async def _one_by_one(self, job: _Job, sender: str) -> list[_Part]:
         """Without Batch a group is sent call by call; the last one's receipt stands for it."""
@@ -121,33 +152,54 @@ class Lane:
                 return []
             # A later call may depend on an earlier one, so its own estimate can fail now.
             gas = call.gas if outcome.revert else int(outcome.gas * GAS_MARGIN)
-            parts.append(_Part([], job.labels, raw, gas))
+            parts.append(_Part([], job.labels, raw, gas, raw.value + call.deposit))
         parts[-1].jobs.append(job)
         return parts
 
     async def _sign(self, part: _Part, fees: Fees) -> Sent:
-        world, sender = self._world, self._world.keyring.address(self._signer)
         if self._nonce is None:
-            self._nonce = await world.chain.nonce(sender, "pending")
-        draft = Draft(self._nonce, part.raw, part.gas, fees, world.settings.chain_id)
-        signed: Signed = await asyncio.to_thread(world.keyring.sign_transaction, self._signer, draft)
-        sent = Sent(
-            signed.hash, sender, str(self._signer), draft.nonce, signed.raw, part.labels, part.gas, fees.max_fee
-        )
-        await world.journal.signed(sent)
+            self._nonce = await self._world.chain.nonce(self._world.keyring.address(self._signer), "pending")
+        sent = await self._signed(part, self._nonce, fees)
         self._nonce += 1
+        return sent
+
+    async def _signed(self, part: _Part, nonce: int, fees: Fees) -> Sent:
+        """Within the limits on fee and spending, signed, and in the journal."""
+        world, sender = self._world, self._world.keyring.address(self._signer)
+        if world.settings.max_fee is not None and fees.max_fee > world.settings.max_fee:
+            fees = Fees(world.settings.max_fee, None if fees.tip is None else min(fees.tip, world.settings.max_fee))
+        if self._signer.role == "operator":
+            self._shared.purse.commit(sender, nonce, part.wei + part.gas * fees.max_fee)
+        draft = Draft(nonce, part.raw, part.gas, fees, world.settings.chain_id)
+        signed = await asyncio.to_thread(world.keyring.sign_transaction, self._signer, draft)
+        sent = Sent(signed.hash, sender, str(self._signer), nonce, signed.raw, part.labels, part.gas, fees.max_fee)
+        await world.journal.signed(sent)
         world.emit(Event(Stage.SIGNED, text=sent.hash, data={"signer": str(self._signer), "steps": len(part.labels)}))
         return sent
 
+    async def _bumped(self, part: _Part, old: Sent) -> Sent | None:
+        """The same call at a higher fee, recorded; None where no limit leaves room for one."""
+        _, now = await self._shared.gauge.read()
+        wanted = max(int(old.max_fee * BUMP) + 1, now.max_fee)
+        most = self._world.settings.max_fee
+        if most is not None and wanted > most:
+            return None
+        tip = None if now.tip is None else max(int(now.tip * BUMP), wanted - now.max_fee, now.tip)
+        try:
+            return await self._signed(part, old.nonce, Fees(wanted, tip if tip is None else min(tip, wanted)))
+        except Exception as error:
+            self._world.emit(Event(Stage.WAITING, text=f"transaction {old.hash} is slow, and offers no more: {error}"))
+            return None
+
     async def _send(self, part: _Part, sent: Sent) -> None:
         try:
-            await self._watch.ready()
             await broadcast(self._world, sent)
-            mined = await self._watch.included(sent)
+            mined = await self._shared.watch.included([sent], lambda old: self._bumped(part, old))
         except Rejected as error:
             await self._world.journal.settled(sent.hash, "void")
             # What was signed after it has a gap before it now; the next job reads the nonce afresh.
             self._nonce = None
+            self._window = max(1, self._window // 2)
             for job in part.jobs:
                 _fail(job, error)
             return
@@ -155,12 +207,11 @@ class Lane:
             for job in part.jobs:
                 _fail(job, error)
             return
-        self.mined.append((sent, mined))
         for job in part.jobs:
             if mined.ok:
                 job.future.set_result(mined)
             else:
-                _fail(job, Rejected(f"transaction {sent.hash} reverted in block {mined.block}", reason="reverted"))
+                _fail(job, Rejected(f"transaction {mined.hash} reverted in block {mined.block}", reason="reverted"))
 
 
 def _fail(job: _Job, error: Exception) -> None:

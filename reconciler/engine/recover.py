@@ -1,16 +1,22 @@
-"""Settling what an earlier run left open. Only apply recovers, and always before it plans."""
+"""Settling what an earlier run left open. Only apply recovers, and always before it sends anything new."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 
 from reconciler.core.effects import Signer
 from reconciler.core.errors import Ambiguous, Rejected, UnsettledIntent
-from reconciler.core.ports import Draft, Label, Mined, Raw, Sent
+from reconciler.core.ports import Draft, Fees, Label, Raw, Sent
 from reconciler.engine.events import Event, Stage
-from reconciler.engine.watch import OVERTAKEN, Watch, broadcast, overtaken, settle
+from reconciler.engine.watch import OVERTAKEN, Watch, broadcast, overtaken
 from reconciler.engine.world import World
 
+CANCEL = Label("", "cancel")
 PLAIN_TRANSFER_GAS = 60_000
 """Enough for a transfer to an account that carries code."""
+OUTBID = 1.25
+"""Nodes want about a tenth more to replace a transaction."""
+POLL = 0.5
 
 Wanted = Callable[[Label], bool]
 
@@ -24,64 +30,82 @@ async def recover(world: World, wanted: Wanted) -> int:
     for number, label, _ in world.journal.unanswered():
         await world.journal.answered(number, "unknown")
         world.emit(Event(Stage.RECOVERED, label.address, f"looking what became of: {label.step}"))
-    open_ = world.journal.unsettled()
-    if not open_:
+    nonces = [list(sents) for _, sents in groupby(world.journal.unsettled(), lambda s: (s.sender, s.nonce))]
+    if not nonces:
         return 0
     watch = Watch(world)
-    found = await world.chain.mined([sent.hash for sent in open_])
-    mined: list[tuple[Sent, Mined]] = []
-    for sent in open_:
-        result = found.get(sent.hash) or await _conclude(world, watch, sent, wanted)
-        if result is not None:
-            await world.journal.mined(result)
-            mined.append((sent, result))
-    for sent in await settle(world, mined):
-        raise UnsettledIntent(f"transaction {sent.hash} left the chain again", hint="apply again")
-    world.emit(Event(Stage.RECOVERED, text=f"{len(open_)} transaction(s) of an earlier run settled"))
-    return len(open_)
-
-
-async def _conclude(world: World, watch: Watch, sent: Sent, wanted: Wanted) -> Mined | None:
-    """The receipt of a transaction that has none yet, or None where it can never have one."""
     await watch.ready()
-    if not await world.chain.known(sent.hash):
-        if await overtaken(world, sent):
-            await world.journal.settled(sent.hash, "void")
+    waits = [wait for sents in nonces if (wait := await _take_up(world, watch, sents, wanted)) is not None]
+    await asyncio.gather(*waits)
+    await watch.settle()
+    world.emit(Event(Stage.RECOVERED, text=f"{len(nonces)} transaction(s) of an earlier run settled"))
+    return len(nonces)
+
+
+async def _take_up(world: World, watch: Watch, sents: list[Sent], wanted: Wanted) -> "asyncio.Task[None] | None":
+    """Start what one nonce needs: nothing but waiting, the same bytes again, or a cancellation. Waits are returned."""
+    found = await world.chain.mined([sent.hash for sent in sents])
+    if not found and not any([await world.chain.known(sent.hash) for sent in sents]):
+        if await overtaken(world, sents):
+            for sent in sents:
+                await world.journal.settled(sent.hash, "void")
             return None
-        if not _all_wanted(sent.labels, wanted):
-            await _burn(world, watch, sent)
-            return None
-        await broadcast(world, sent)
-    world.emit(Event(Stage.WAITING, text=f"waiting for transaction {sent.hash} of an earlier run"))
+        cancelled = CANCEL in sents[-1].labels
+        if not cancelled and not _all_wanted(sents[-1].labels, wanted):
+            sents = [*sents, await _cancellation(world, sents[-1])]
+        await broadcast(world, sents[-1])
+        world.emit(Event(Stage.WAITING, text=f"sent transaction {sents[-1].hash} of an earlier run again"))
+    return asyncio.ensure_future(_wait(watch, sents))
+
+
+async def _wait(watch: Watch, sents: list[Sent]) -> None:
     try:
-        return await watch.included(sent)
+        await watch.included(sents)
     except Rejected as error:
-        if error.reason == OVERTAKEN:
-            return None
-        raise
+        if error.reason != OVERTAKEN:
+            raise
 
 
 def _all_wanted(labels: Sequence[Label], wanted: Wanted) -> bool:
     return bool(labels) and all(wanted(label) for label in labels)
 
 
-async def _burn(world: World, watch: Watch, sent: Sent) -> None:
-    """Use up the nonce of bytes that nobody wants any more, so that they can never be mined."""
+async def _cancellation(world: World, sent: Sent) -> Sent:
+    """A recorded transfer of nothing to oneself with the nonce of bytes that nobody wants any more."""
     signer = Signer(*sent.signer.split("/", 1))
     if not world.keyring.has(signer):
         message = f"transaction {sent.hash} is not wanted any more, and the key of {signer} is not here to cancel it"
         raise UnsettledIntent(message, hint=f"make the key of {signer} available and apply again")
-    fees = await world.chain.fees()
+    now = await world.chain.fees()
+    fee = max(now.max_fee, int(sent.max_fee * OUTBID) + 1)
+    fees = Fees(fee, None if now.tip is None else min(fee, max(now.tip, int(now.tip * OUTBID) + 1)))
     draft = Draft(sent.nonce, Raw(sent.sender, "0x", 0), PLAIN_TRANSFER_GAS, fees, world.settings.chain_id)
-    signed = world.keyring.sign_transaction(signer, draft)
-    burn = Sent(signed.hash, sent.sender, sent.signer, sent.nonce, signed.raw, (Label("", "cancel"),))
+    signed = await asyncio.to_thread(world.keyring.sign_transaction, signer, draft)
+    burn = Sent(signed.hash, sent.sender, sent.signer, sent.nonce, signed.raw, (CANCEL,), draft.gas, fee)
     await world.journal.signed(burn)
-    await broadcast(world, burn)
-    try:
-        await watch.included(burn)
-    except (Rejected, Ambiguous):
-        if not await overtaken(world, sent):
-            raise
-    await world.journal.settled(burn.hash, "done")
-    await world.journal.settled(sent.hash, "void")
-    world.emit(Event(Stage.RECOVERED, text=f"cancelled transaction {sent.hash}: nothing wants it any more"))
+    world.emit(Event(Stage.RECOVERED, text=f"cancelling transaction {sent.hash}: nothing wants it any more"))
+    return burn
+
+
+async def drained(world: World, accounts: Iterable[str]) -> bool:
+    """Wait until none of `accounts` has transactions in the pool that we do not know of; True where any had.
+
+    They are another sender's, or ours from a journal that was lost: what they do must be seen before we plan.
+    """
+    waited = False
+    ours = {sent.sender.lower() for sent in world.journal.unsettled()}
+    end = world.clock.now() + world.settings.timeout
+    for account in accounts:
+        while account.lower() not in ours:
+            latest, pending = await asyncio.gather(
+                world.chain.nonce(account, "latest"), world.chain.nonce(account, "pending")
+            )
+            if pending <= latest:
+                break
+            waited = True
+            text = f"waiting for {pending - latest} transaction(s) of {account} that are not in the journal"
+            world.emit(Event(Stage.WAITING, text=text))
+            if world.clock.now() >= end:
+                raise Ambiguous(f"{text}: they are still pending", hint="apply again when they are mined")
+            await world.clock.sleep(POLL)
+    return waited

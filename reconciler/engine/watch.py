@@ -1,108 +1,228 @@
-"""Waiting for transactions: one poll for all that are in flight."""
+"""Transactions in flight: noticed at inclusion by reading blocks, sent again after a reorg, settled at depth."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from reconciler.core.errors import Ambiguous, Rejected, Unreachable
-from reconciler.core.ports import Mined, Sent
+from reconciler.core.ports import Block, Mined, Sent
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.world import World
 
-FIRST, LONGEST = 0.02, 1.0
+FIRST, LONGEST = 0.02, 0.5
 """Seconds between polls: short at first, since a dev node answers at once."""
 OVERTAKEN = "overtaken"
 CHECK_AFTER = 20
 """Polls after which every waiting transaction is looked up by itself and, if need be, handed over again."""
+STILL_SECONDS = 20.0
+"""Without a new block for so long, a chain is taken to mine only when there are transactions."""
+RESETTLE = 5
+"""Times that transactions are chased through reorgs before we give up for now."""
+
+Bump = Callable[[Sent], Awaitable[Sent | None]]
+
+
+@dataclass
+class Flight:
+    """One nonce's worth of bytes: the transaction and its fee bumps, of which one at most is ever mined."""
+
+    sents: list[Sent]
+    landed: asyncio.Future[Mined]
+    bump: Bump | None
+    deadline: float
+    bump_at: float
+    mined: Mined | None = field(default=None)
+
+    @property
+    def newest(self) -> Sent:
+        return self.sents[-1]
 
 
 class Watch:
-    """Resolves each transaction at its inclusion, reading blocks as they come rather than asking for each receipt."""
+    """Follows every transaction of a run. Waits are bounded by the settings' timeout."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._waiting: dict[str, tuple[Sent, float, asyncio.Future[Mined]]] = {}
+        self._flying: dict[str, Flight] = {}
+        """By hash; a bumped flight stands under several."""
+        self._landed: list[Flight] = []
         self._task: asyncio.Task[None] | None = None
-        self._seen: int | None = None
+        self._last: Block | None = None
+        self.reorged = False
+        self.count = 0
 
     async def ready(self) -> None:
         """Note where the chain stands. Must precede a broadcast, so that no block is missed."""
-        if self._seen is None:
-            self._seen = (await self._world.chain.head()).number
+        if self._last is None:
+            self._last = await self._world.chain.head()
 
-    async def included(self, sent: Sent) -> Mined:
-        """The receipt. Ambiguous when it does not come in time: the transaction may still be mined."""
+    async def included(self, sents: list[Sent], bump: Bump | None = None) -> Mined:
+        """The receipt of one of `sents`, which share a nonce.
+
+        Ambiguous when it does not come in time: it may still be mined. Rejected with reason OVERTAKEN when another
+        transaction took the nonce.
+        """
+        now, settings = self._world.clock.now(), self._world.settings
         future: asyncio.Future[Mined] = asyncio.get_running_loop().create_future()
-        end = self._world.clock.now() + self._world.settings.timeout
-        self._waiting[sent.hash] = (sent, end, future)
+        flight = Flight(sents, future, bump, now + settings.timeout, now + settings.bump_after)
+        self._fly(flight)
+        return await asyncio.shield(future)
+
+    def _fly(self, flight: Flight) -> None:
+        for sent in flight.sents:
+            self._flying[sent.hash] = flight
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._poll())
-        return await future
 
     async def _poll(self) -> None:
         pause, polls = FIRST, 0
-        while self._waiting:
+        while self._flying:
             await self._world.clock.sleep(pause)
             polls += 1
-            found = await self._look(everything=polls % CHECK_AFTER == 0)
-            pause = FIRST if found else min(pause * 1.5, LONGEST)
+            try:
+                progress = await self._look()
+                if polls % CHECK_AFTER == 0:
+                    await self._check_all()
+                await self._bump_stuck()
+            except Unreachable:
+                progress = False
             self._expire()
-            if polls % CHECK_AFTER == 0:
-                await self._resend()
-        self._seen = None
+            pause = FIRST if progress else min(pause * 1.5, LONGEST)
 
-    async def _look(self, *, everything: bool) -> bool:
-        """Resolve what the new blocks hold; True where there was any."""
-        try:
-            hashes = list(self._waiting) if everything else await self._new_hashes()
-            found = await self._world.chain.mined(hashes) if hashes else {}
-        except Unreachable:
+    async def _look(self) -> bool:
+        """Read the blocks that are new since the last look; True where there were any."""
+        head, last = await self._world.chain.head(), self._last
+        if last is not None and head.hash == last.hash:
             return False
-        for tx_hash, mined in found.items():
-            await self._world.journal.mined(mined)
-            self._world.emit(Event(Stage.MINED, text=tx_hash, data={"block": mined.block}))
-            if (entry := self._waiting.pop(tx_hash, None)) and not entry[2].done():
-                entry[2].set_result(mined)
-        return bool(found)
+        first = head.number if last is None else min(last.number, head.number)
+        blocks = [await self._world.chain.block(n) for n in range(first, head.number)]
+        blocks.append(head)
+        if last is not None and not any(block and block.hash == last.hash for block in blocks):
+            await self._reorganised()
+        for block in blocks:
+            if block is not None and any(h in self._flying for h in block.transactions):
+                await self._land(await self._world.chain.receipts(block))
+        self._last = head
+        return True
 
-    async def _new_hashes(self) -> list[str]:
-        head = await self._world.chain.head()
-        first = head.number if self._seen is None else self._seen + 1
-        blocks = await asyncio.gather(*(self._world.chain.block(n) for n in range(first, head.number)))
-        hashes = {h for block in (*blocks, head) if block is not None for h in block.transactions}
-        # A transaction of the last block seen may have been registered only now, so that block is read again.
-        self._seen = max(first, head.number) - 1
-        return [h for h in self._waiting if h in hashes]
+    async def _land(self, found: Mapping[str, Mined]) -> None:
+        for tx_hash, mined in found.items():
+            flight = self._flying.get(tx_hash)
+            if flight is None:
+                continue
+            await self._world.journal.mined(mined)
+            for sent in flight.sents:
+                self._flying.pop(sent.hash, None)
+            flight.mined = mined
+            self._landed.append(flight)
+            self._world.emit(Event(Stage.MINED, text=tx_hash, data={"block": mined.block}))
+            if not flight.landed.done():
+                self.count += 1
+                flight.landed.set_result(mined)
+
+    async def _check_all(self) -> None:
+        """Look every waiting transaction up by itself: blocks may have been missed, or the pool may have lost it."""
+        await self._land(await self._world.chain.mined(list(self._flying)))
+        for flight in {id(f): f for f in self._flying.values()}.values():
+            if await overtaken(self._world, flight.sents):
+                await self._drop(flight)
+            else:
+                await broadcast(self._world, flight.newest)
+
+    async def _drop(self, flight: Flight) -> None:
+        for sent in flight.sents:
+            self._flying.pop(sent.hash, None)
+            await self._world.journal.settled(sent.hash, "void")
+        if not flight.landed.done():
+            message = f"another transaction took nonce {flight.newest.nonce} of {flight.newest.sender}"
+            flight.landed.set_exception(Rejected(message, reason=OVERTAKEN))
+
+    async def _bump_stuck(self) -> None:
+        now = self._world.clock.now()
+        for flight in {id(f): f for f in self._flying.values()}.values():
+            if flight.bump is not None and now >= flight.bump_at:
+                flight.bump_at = now + self._world.settings.bump_after
+                bumped = await flight.bump(flight.newest)
+                if bumped is not None:
+                    flight.sents.append(bumped)
+                    self._flying[bumped.hash] = flight
+                    await broadcast(self._world, bumped)
+
+    async def _reorganised(self) -> None:
+        """Transactions whose block is gone go back into flight with the same bytes."""
+        self._world.emit(Event(Stage.WAITING, text="the chain was reorganised; looking at every transaction again"))
+        landed, self._landed = self._landed, []
+        found = await self._world.chain.mined([f.mined.hash for f in landed if f.mined])
+        for flight in landed:
+            now = found.get(flight.mined.hash) if flight.mined else None
+            if now is not None:
+                self.reorged |= now != flight.mined
+                flight.mined = now
+                self._landed.append(flight)
+                continue
+            self.reorged = True
+            flight.deadline = self._world.clock.now() + self._world.settings.timeout
+            self._fly(flight)
+            await broadcast(self._world, flight.newest)
 
     def _expire(self) -> None:
         now = self._world.clock.now()
-        for tx_hash, (_, end, future) in list(self._waiting.items()):
-            if future.done():
-                self._waiting.pop(tx_hash)
-            elif now >= end:
-                self._waiting.pop(tx_hash)
-                hint = "apply again: it is in the journal and will be looked up"
-                future.set_exception(Ambiguous(f"transaction {tx_hash} is not mined yet", hint=hint))
+        for tx_hash, flight in list(self._flying.items()):
+            if now >= flight.deadline:
+                self._flying.pop(tx_hash)
+                if not flight.landed.done():
+                    hint = "apply again: it is in the journal and will be looked up"
+                    flight.landed.set_exception(Ambiguous(f"transaction {tx_hash} is not mined yet", hint=hint))
 
-    async def _resend(self) -> None:
-        for sent, _, future in list(self._waiting.values()):
-            if await self._overtaken(sent):
-                self._waiting.pop(sent.hash, None)
-                await self._world.journal.settled(sent.hash, "void")
-                future.set_exception(Rejected(f"another transaction took nonce {sent.nonce}", reason=OVERTAKEN))
-            else:
-                await broadcast(self._world, sent)
+    async def settle(self) -> None:
+        """Wait until everything is as deep as settings ask, in a block that is still there; close the intents.
 
-    async def _overtaken(self, sent: Sent) -> bool:
-        try:
-            return await overtaken(self._world, sent)
-        except Unreachable:
-            return False
+        Ambiguous when that takes longer than the timeout or the chain keeps reorganising.
+        """
+        for _ in range(RESETTLE):
+            if self._flying and self._task is not None:
+                await asyncio.shield(self._task)
+            if not self._landed:
+                return
+            await self._deep_enough(max(f.mined.block for f in self._landed if f.mined))
+            await self._reorganised_if_any_moved()
+            if not self._flying:
+                await self._close()
+                return
+        raise Ambiguous("the chain keeps reorganising", hint="apply again later to settle what was sent")
 
+    async def _reorganised_if_any_moved(self) -> None:
+        found = await self._world.chain.mined([f.mined.hash for f in self._landed if f.mined])
+        if any(f.mined and found.get(f.mined.hash) != f.mined for f in self._landed):
+            await self._reorganised()
 
-async def overtaken(world: World, sent: Sent) -> bool:
-    """True where the sender's nonce went past this transaction and it is not what was mined."""
-    if await world.chain.nonce(sent.sender, "latest") <= sent.nonce:
-        return False
-    return not await world.chain.mined([sent.hash])
+    async def _close(self) -> None:
+        landed, self._landed = self._landed, []
+        for flight in landed:
+            for sent in flight.sents:
+                won = flight.mined is not None and flight.mined.hash == sent.hash
+                outcome = "void" if not won else "done" if flight.mined and flight.mined.ok else "failed"
+                await self._world.journal.settled(sent.hash, outcome)
+
+    async def _deep_enough(self, block: int) -> None:
+        settings, clock = self._world.settings, self._world.clock
+        end, moved = clock.now() + settings.timeout, clock.now()
+        seen, pause = -1, FIRST
+        while True:
+            latest = await self._world.chain.head()
+            head = latest if settings.tag is None else await self._world.chain.head(settings.tag)
+            if head.number >= block + ((settings.depth or 1) - 1 if settings.tag is None else 0):
+                return
+            if latest.number != seen:
+                seen, moved = latest.number, clock.now()
+            if clock.now() - moved >= STILL_SECONDS:
+                text = "this chain mines only when there are transactions, so more depth is not waited for"
+                self._world.emit(Event(Stage.WAITING, text=text))
+                return
+            if clock.now() >= end:
+                raise Ambiguous(f"block {block} is not settled yet", hint="apply again later to settle it")
+            await clock.sleep(pause)
+            pause = min(pause * 1.5, LONGEST)
 
 
 async def broadcast(world: World, sent: Sent) -> None:
@@ -113,49 +233,12 @@ async def broadcast(world: World, sent: Sent) -> None:
         world.emit(Event(Stage.WAITING, text=str(error)))
     except Rejected as error:
         # Too low a nonce after a send means that it, or another with its nonce, is mined: the receipt will tell.
-        if error.reason != "nonce_too_low":
+        if error.reason not in ("nonce_too_low", "pool_full", "underpriced"):
             raise
 
 
-async def settle(world: World, mined: list[tuple[Sent, Mined]]) -> list[Sent]:
-    """Wait until every transaction is as deep as settings ask, in the block it was seen in; close its intents.
-
-    Returns those whose block is no longer part of the chain.
-    """
-    if not mined:
-        return []
-    await _deep_enough(world, max(m.block for _, m in mined))
-    now = await world.chain.mined([sent.hash for sent, _ in mined])
-    lost = []
-    for sent, _ in mined:
-        found = now.get(sent.hash)
-        if found is None:
-            lost.append(sent)
-        else:
-            await world.journal.settled(sent.hash, "done" if found.ok else "failed")
-    return lost
-
-
-async def _deep_enough(world: World, block: int) -> None:
-    settings, clock = world.settings, world.clock
-    end = clock.now() + settings.timeout
-    still, seen = 0, -1
-    while True:
-        head = await world.chain.head(settings.tag or "latest")
-        if head.number >= block + ((settings.depth or 1) - 1 if settings.tag is None else 0):
-            return
-        latest = await world.chain.head()
-        still = still + 1 if latest.number == seen else 0
-        seen = latest.number
-        if still == STILL_POLLS and latest.number <= block:
-            text = "the chain mines only when there are transactions; not waiting for more depth"
-            world.emit(Event(Stage.WAITING, text=text))
-            return
-        if clock.now() >= end:
-            raise Ambiguous(f"block {block} is not settled yet", hint="apply again later to settle it")
-        await clock.sleep(SETTLE_POLL)
-
-
-SETTLE_POLL = 1.0
-STILL_POLLS = 30
-"""Seconds without a new block after which a chain is taken to mine on demand only."""
+async def overtaken(world: World, sents: list[Sent]) -> bool:
+    """True where the sender's nonce went past these transactions and none of them is what was mined."""
+    if await world.chain.nonce(sents[0].sender, "latest") <= sents[0].nonce:
+        return False
+    return not await world.chain.mined([sent.hash for sent in sents])

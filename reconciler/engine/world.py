@@ -19,6 +19,14 @@ class Settings:
     tag: str | None = None
     batch: bool = True
     """Whether the Batch precompile may be used."""
+    window: int = 64
+    """Transactions of one signer that may be in flight at once."""
+    max_fee: int | None = None
+    """Most wei to pay for a unit of gas, bumps included."""
+    max_spend: int | None = None
+    """Most wei that operators may commit in one run, at worst."""
+    bump_after: float = 60.0
+    """Seconds in flight after which a transaction is offered more."""
     timeout: float = 600.0
     """Seconds after which a wait gives up; what was sent stays in the journal."""
     patience: float = 120.0

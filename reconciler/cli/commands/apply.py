@@ -17,6 +17,7 @@ from reconciler.cli.render.as_json import dump, plan_data, result_data
 from reconciler.cli.render.progress import Meter, answer
 from reconciler.cli.wiring import Project, Session, connected, open_project
 from reconciler.core.change import Action
+from reconciler.core.effects import SignedRequest, Step
 from reconciler.core.errors import ConfigError, UnsafePlan
 from reconciler.core.ports import Label
 from reconciler.engine.events import Event, Stage
@@ -119,6 +120,11 @@ async def _settled_earlier(options: Options, session: Session, planned: Planned,
         relay.meter = meter
         recovered = await recover(session.world, wanted.__contains__)
         return await drained(session.world, accounts) or recovered > 0
+
+
+def _delivers(step: Step) -> bool:
+    """True where the step's answer holds a token that must be stored."""
+    return isinstance(step.effect, SignedRequest) and step.effect.secret is not None
 
 
 async def _run(options: Options, session: Session, planned: Planned, relay: _Relay) -> Result:

@@ -114,7 +114,7 @@ async def _tamper(options: Options) -> None:
         signed = project.keyring.sign_transaction(signer, draft)
         await session.chain.broadcast(signed.raw)
         sent = Sent(signed.hash, account, str(signer), nonce, signed.raw, ())
-        await Watch(session.world).included(sent)
+        await Watch(session.world).included([sent])
 
 
 @contextmanager
