@@ -86,7 +86,9 @@ def test_the_environment_replaces_the_endpoint_of_a_preset_only(tmp_path: Path) 
     environ = {"PEAQOS_RPC_URL": "https://other.example"}
     found = read(tmp_path, HEAD, environ=environ)
     assert found.fleet.network.rpc_urls == ("https://other.example",)
-    assert found.notices
+    assert found.notices == ()
+    live = read(tmp_path, HEAD.replace("sandbox", "peaq") + "protocol: v1\n", environ=environ)
+    assert live.notices == ("PEAQOS_RPC_URL replaces the endpoint of peaq",)
     assert read(tmp_path, HEAD.replace("sandbox", CUSTOM), environ=environ).fleet.network.rpc_urls == (
         "https://a.example",
     )
@@ -138,6 +140,12 @@ def test_expand_gives_every_resource_once(whole: Manifest) -> None:
 def test_expand_refuses_needs_of_no_kind(whole: Manifest) -> None:
     kinds = {name: kind for name, kind in KINDS.items() if name != "machine_identity"}
     with pytest.raises(ValueError, match="there is no kind machine_identity"):
+        expand(whole.fleet, kinds)
+
+
+def test_expand_refuses_two_resources_of_one_address(whole: Manifest) -> None:
+    kinds = {**KINDS, "again": KINDS["machine_nft"]}
+    with pytest.raises(ValueError, match="two resources are called machine_nft/air-001"):
         expand(whole.fleet, kinds)
 
 

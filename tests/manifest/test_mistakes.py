@@ -204,3 +204,21 @@ def test_a_mistake_in_the_defaults_is_told_once(tmp_path: Path) -> None:
     many = "".join(f'  - {{name: m{i}, address: "{address(i + 100)}"}}\n' for i in range(20))
     found = problems(tmp_path, HEAD + "defaults: {v1: {dataVisibility: x}}\nmachines:\n" + many)
     assert len(found) == 1
+
+
+@pytest.mark.parametrize("key", [KEY, f"0x{KEY}"])
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "{key}: 1\n",
+        "agents: {{{key}: {{}}, {key}: {{}}}}\n",
+        "include: ['{key}']\n",
+        "machines: [{{name: m, operator: '{key}'}}]\n",
+    ],
+    ids=["unknown key", "duplicate key", "include", "operator"],
+)
+def test_a_private_key_is_hidden_wherever_it_is_named(tmp_path: Path, tail: str, key: str) -> None:
+    found = problems(tmp_path, HEAD + tail.format(key=key))
+    assert any("looks like a private key" in p.message for p in found)
+    assert any("(hidden)" in p.message for p in found)
+    assert KEY not in str(found)
