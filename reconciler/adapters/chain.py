@@ -25,6 +25,8 @@ REFUSED = {
     "limit exceeded for": "pool_full",
     "intrinsic gas too low": "gas_limit",
 }
+STRANGE = (TypeError, ValueError, KeyError, AttributeError)
+NO_SENSE = "it answered with something of another shape"
 TIP_SHARE = 10
 """Fallback tip: a tenth of the base fee where the node does not suggest one."""
 
@@ -40,10 +42,21 @@ class RpcChain:
         try:
             return await self._rpc.call(method, *params)
         except RpcError as error:
-            raise Unreachable(f"{method}: {error.message}") from None
+            raise self._unusable(method, error.message) from None
+
+    async def _number(self, method: str, *params: object) -> int:
+        answer = await self._ask(method, *params)
+        try:
+            return int(answer, 16)
+        except STRANGE:
+            raise self._unusable(method, NO_SENSE) from None
+
+    def _unusable(self, method: str, why: str) -> Unreachable:
+        message = f"no usable answer from the node at {self._rpc.place}: {method}: {why}"
+        return Unreachable(message, hint="check network.rpcUrl")
 
     async def chain_id(self) -> int:
-        return int(await self._ask("eth_chainId"), 16)
+        return await self._number("eth_chainId")
 
     async def code(self, address: str) -> str:
         return str(await self._ask("eth_getCode", address, "latest"))
@@ -61,28 +74,31 @@ class RpcChain:
         found = await self._ask("eth_getBlockByNumber", tag, False)
         if found is None:
             return None
-        return Block(
-            int(found["number"], 16),
-            found["hash"],
-            int(found["timestamp"], 16),
-            int(found.get("baseFeePerGas") or "0x0", 16),
-            int(found["gasLimit"], 16),
-            tuple(found.get("transactions") or ()),
-        )
+        try:
+            return Block(
+                int(found["number"], 16),
+                found["hash"],
+                int(found["timestamp"], 16),
+                int(found.get("baseFeePerGas") or "0x0", 16),
+                int(found["gasLimit"], 16),
+                tuple(found.get("transactions") or ()),
+            )
+        except STRANGE:
+            raise self._unusable("eth_getBlockByNumber", NO_SENSE) from None
 
     async def nonce(self, address: str, tag: str) -> int:
-        return int(await self._ask("eth_getTransactionCount", address, tag), 16)
+        return await self._number("eth_getTransactionCount", address, tag)
 
     async def balance(self, address: str) -> int:
-        return int(await self._ask("eth_getBalance", address, "latest"), 16)
+        return await self._number("eth_getBalance", address, "latest")
 
     async def fees(self) -> Fees:
         """Twice the base fee plus the tip; the plain gas price on a chain without EIP-1559."""
         head = await self.head()
         if head.base_fee == 0:
-            return Fees(int(await self._ask("eth_gasPrice"), 16), None)
+            return Fees(await self._number("eth_gasPrice"), None)
         try:
-            tip = int(await self._ask("eth_maxPriorityFeePerGas"), 16)
+            tip = await self._number("eth_maxPriorityFeePerGas")
         except Unreachable:
             tip = head.base_fee // TIP_SHARE
         return Fees(2 * head.base_fee + tip, tip)
@@ -100,7 +116,10 @@ class RpcChain:
             result = await self._rpc.call(method, request, "latest")
         except RpcError as error:
             return Simulated(revert=_revert_name(error))
-        return Simulated(gas=int(result, 16) if method == "eth_estimateGas" else 0)
+        try:
+            return Simulated(gas=int(result, 16) if method == "eth_estimateGas" else 0)
+        except STRANGE:
+            raise self._unusable(method, NO_SENSE) from None
 
     async def broadcast(self, raw: str) -> None:
         try:
@@ -117,7 +136,10 @@ class RpcChain:
     async def mined(self, hashes: Iterable[str]) -> Mapping[str, Mined]:
         wanted = list(hashes)
         found = await asyncio.gather(*(self._ask("eth_getTransactionReceipt", h) for h in wanted))
-        return {h: _mined(receipt) for h, receipt in zip(wanted, found, strict=True) if receipt}
+        try:
+            return {h: _mined(receipt) for h, receipt in zip(wanted, found, strict=True) if receipt}
+        except STRANGE:
+            raise self._unusable("eth_getTransactionReceipt", NO_SENSE) from None
 
     async def receipts(self, block: Block) -> Mapping[str, Mined]:
         try:

@@ -60,6 +60,11 @@ class Rpc:
         self.members = 0
         self.requests = 0
 
+    @property
+    def place(self) -> str:
+        """The first endpoint, as it may be shown."""
+        return host_of(self._urls[0])
+
     async def aclose(self) -> None:
         await self._http.aclose()
 

@@ -1,10 +1,11 @@
 """From a connected session to a plan and what speaks against it: shared by plan, apply and drift."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.adapters.probes import NOBODY
+from reconciler.cli.preflight import Finding, Level, chain_findings
 from reconciler.cli.wiring import Session
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
 from reconciler.core.guards import Refusal, refusals
@@ -46,10 +47,14 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
         wishes.has_key,
         gas_price=fees.max_fee,
         allow_token_loss=wishes.allow_token_loss,
-        notices=(*project.notices, *_in_flight(session)),
+        notices=(*project.notices, *_in_flight(session), *_warnings(await chain_findings(session))),
     )
     plan, scene = await survey(world, scene)
     return Planned(plan, scene, tuple(await _refusals(session, plan, wishes)), session.block)
+
+
+def _warnings(findings: Sequence[Finding]) -> list[str]:
+    return [f"{finding.what}: {finding.detail}" for finding in findings if finding.level is not Level.OK]
 
 
 def _in_flight(session: Session) -> list[str]:

@@ -1,5 +1,6 @@
 """Comparing one declared field with one observed field."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,9 +9,16 @@ from deepdiff import DeepDiff
 from reconciler.core.address import placeholders
 from reconciler.core.change import FieldChange
 
+_ACCOUNT = re.compile(r"(did:\w+:)?0x[0-9a-fA-F]{40}")
+
 
 def same(declared: Any, observed: Any) -> bool:
-    """Equal as data: numbers by value (5 is 5.0), sequences as sets of items, maps by content."""
+    """Equal as data: numbers by value (5 is 5.0), sequences as sets of items, maps by content.
+
+    The letters of an account address, or of the DID of one, have no case: it is only a checksum.
+    """
+    if isinstance(declared, str) and isinstance(observed, str) and _ACCOUNT.fullmatch(declared):
+        return declared.lower() == observed.lower()
     if isinstance(declared, str | int | float | None) and isinstance(observed, str | int | float | None):
         return bool(declared == observed)
     return not DeepDiff(_listed(observed), _listed(declared), ignore_order=True, ignore_numeric_type_changes=True)

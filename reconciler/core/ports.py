@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from reconciler.core.effects import ChainCall, Signer
+from reconciler.core.errors import Rejected
 
 Json = Mapping[str, Any]
 
@@ -80,6 +81,26 @@ class Reader(Protocol):
     async def stored(self, name: str) -> Stored:
         """What the token sink holds under this name."""
         ...
+
+
+async def record_of(read: Reader, identity_ref: str, adopted: str | None) -> Json | None:
+    """A machine's record in Machine Markets: from the list, or else the one adopted by its id."""
+    found = await read.find("identityRef", identity_ref, "machines")
+    if found is not None or adopted is None:
+        return found
+    try:
+        return await read.item("machines", adopted)
+    except Rejected as error:
+        if error.reason == "NOT_FOUND":
+            return None
+        raise
+
+
+def whole(item: Json, *fields: str) -> Json:
+    """`item`, if it has all `fields`; ValueError where not, since an answer of another shape is unreadable."""
+    if missing := [name for name in fields if item.get(name) is None]:
+        raise ValueError(f"no {', '.join(missing)}")
+    return item
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRe
 from reconciler.core.fleet import Fleet, Mistake, Name, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
-from reconciler.core.ports import Json, Reader
+from reconciler.core.ports import Json, Reader, record_of, whole
 
 LISTS = ("allowedSkillKeys", "deniedSkillKeys", "allowedServiceIds", "deniedServiceIds")
 LIMITS = ("perTransactionLimit", "dailySpendLimit", "currency")
@@ -60,6 +60,8 @@ class Spec:
     agent: str
     agent_address: str
     record: str | Output
+    adopted: str | None
+    """Id of a record that the list does not show."""
     fields: Mapping[str, Any]
 
 
@@ -80,6 +82,7 @@ class AgentPairing(Kind[Spec, Json]):
                     pairing.agent,
                     agent.address or "",
                     Output(Address("machine_record", machine.name), "id"),
+                    getattr(getattr(machine, "market", None), "record_id", None),
                     {
                         "agentProvider": agent.provider,
                         "agentRole": pairing.role,
@@ -115,7 +118,7 @@ class AgentPairing(Kind[Spec, Json]):
         yield Need(Address("machine_record", spec.address.name.split("/")[0]))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[Json] | Absent | Unreadable:
-        record = await read.find("identityRef", spec.identity_ref, "machines")
+        record = await record_of(read, spec.identity_ref, spec.adopted)
         if record is None:
             return Absent()
         pairings = [p for p in await read.items("machines", record["id"], "agent-pairings") if _alive(p)]
@@ -123,7 +126,7 @@ class AgentPairing(Kind[Spec, Json]):
         receipt = read.receipt(spec.address.name)
         # A pairing that we made for this name under another address is ours to replace.
         ours = ours or [p for p in pairings if receipt is not None and p.get("id") == receipt.pairing_id]
-        return Present(ours[0]) if ours else Absent()
+        return Present(whole(ours[0], "id", "updatedAt")) if ours else Absent()
 
     def diff(self, spec: Spec, state: Json) -> tuple[FieldChange, ...]:
         observed = {**state, "delegationPolicy": _normal(state.get("delegationPolicy") or {})}

@@ -13,7 +13,7 @@ from reconciler.core.effects import HttpRequest, Step
 from reconciler.core.fleet import Fleet, Name, Section
 from reconciler.core.kind import Kind
 from reconciler.core.observation import Absent, Present, Unreadable
-from reconciler.core.ports import Reader
+from reconciler.core.ports import Reader, whole
 
 
 class BudgetCap(Section):
@@ -61,7 +61,7 @@ class MachinePolicyKind(Kind[Spec, State]):
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
         found = [policy for policy in await read.items("policies") if policy.get("name") == spec.address.name]
-        return Present(State(found[0], len(found))) if found else Absent()
+        return Present(State(whole(found[0], "id"), len(found))) if found else Absent()
 
     def refuse(self, spec: Spec, state: State | None) -> str | None:
         if state is not None and state.namesakes > 1:

@@ -8,11 +8,10 @@ from reconciler.core.address import Address, Output, placeholders
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare
 from reconciler.core.effects import HttpRequest, SignedRequest, Signer, Step
-from reconciler.core.errors import Rejected
 from reconciler.core.fleet import Fleet, Machine, Mistake, Name, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
-from reconciler.core.ports import Json, Reader
+from reconciler.core.ports import Json, Reader, record_of, whole
 
 
 class MarketSection(Section):
@@ -80,15 +79,8 @@ class MachineRecord(Kind[Spec, Json]):
                 yield Need(output.address)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[Json] | Absent | Unreadable:
-        record = await read.find("identityRef", spec.identity_ref, "machines")
-        if record is not None:
-            return Present(record)
-        if spec.record_id is None:
-            return Absent()
-        try:
-            return Present(await read.item("machines", spec.record_id))
-        except Rejected as error:
-            return Absent() if error.reason == "NOT_FOUND" else Unreadable(str(error))
+        record = await record_of(read, spec.identity_ref, spec.record_id)
+        return Absent() if record is None else Present(whole(record, "id", "status"))
 
     def refuse(self, spec: Spec, state: Json | None) -> str | None:
         if state is None:

@@ -14,7 +14,7 @@ from reconciler.core.effects import HttpRequest, Step
 from reconciler.core.fleet import Fleet, Mistake, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
-from reconciler.core.ports import Json, Reader
+from reconciler.core.ports import Json, Reader, record_of
 
 ProviderKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -39,6 +39,8 @@ class Spec:
     identity_ref: str
     provider: str
     record: str | Output
+    adopted: str | None
+    """Id of a record that the list does not show."""
     fields: Mapping[str, Any] | None
     """None where the endpoint must not exist."""
 
@@ -56,6 +58,7 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
                     f"did:peaq:{machine.address}",
                     key.lower(),
                     Output(Address("machine_record", machine.name), "id"),
+                    getattr(getattr(machine, "market", None), "record_id", None),
                     None if endpoint is None else _fields(endpoint),
                 )
 
@@ -71,7 +74,7 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
         yield Need(Address("machine_record", spec.address.name.split("/")[0]))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[Json] | Absent | Unreadable:
-        record = await read.find("identityRef", spec.identity_ref, "machines")
+        record = await record_of(read, spec.identity_ref, spec.adopted)
         if record is None:
             return Absent()
         endpoint = await read.find("providerKey", spec.provider, "machines", record["id"], "runtime-endpoints")

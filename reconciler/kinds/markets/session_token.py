@@ -13,7 +13,10 @@ from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRe
 from reconciler.core.fleet import Duration, Fleet, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
-from reconciler.core.ports import Json, Reader, Receipt, Stored
+from reconciler.core.ports import Json, Reader, Receipt, Stored, record_of, whole
+
+NEEDED = ("id", "agentAddress", "agentProvider", "agentRole", "updatedAt")
+"""What a pairing must say to be judged, and repeated in a challenge."""
 
 
 class TokenSink(Section):
@@ -49,6 +52,8 @@ class Spec:
     agent: str
     agent_address: str
     record: str | Output
+    adopted: str | None
+    """Id of a record that the list does not show."""
     rotate_before: int | None
     """Seconds; None where the clock never rotates."""
     paused: bool
@@ -78,6 +83,7 @@ class SessionToken(Kind[Spec, State]):
                     pairing.agent,
                     fleet.agents[pairing.agent].address or "",
                     Output(Address("machine_record", machine.name), "id"),
+                    getattr(getattr(machine, "market", None), "record_id", None),
                     before,
                     pairing.paused,
                 )
@@ -86,7 +92,7 @@ class SessionToken(Kind[Spec, State]):
         yield Need(Address("agent_pairing", spec.address.name), triggers=True)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
-        record = await read.find("identityRef", spec.identity_ref, "machines")
+        record = await record_of(read, spec.identity_ref, spec.adopted)
         if record is None:
             return Absent()
         for pairing in await read.items("machines", record["id"], "agent-pairings"):
@@ -95,7 +101,7 @@ class SessionToken(Kind[Spec, State]):
                 expires = pairing.get("sessionExpiresAt")
                 left = _seconds(expires) - read.now() if expires else None
                 receipt, stored = read.receipt(spec.address.name), await read.stored(spec.address.name)
-                return Present(State(pairing, receipt, stored, left))
+                return Present(State(whole(pairing, *NEEDED), receipt, stored, left))
         return Absent()
 
     def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:

@@ -1,0 +1,92 @@
+"""What is checked before anything is planned or sent: the chain, its contracts, the services, clocks and balances."""
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.cli.wiring import Session
+from reconciler.core.effects import Signer
+from reconciler.core.errors import Rejected, Unreachable
+from reconciler.core.money import format_amount
+from reconciler.core.observation import Present
+from reconciler.engine.survey import observe
+
+SKEW_SECONDS = 120
+"""Difference between this machine's clock and the newest block from which on we say so."""
+LEAST_BLOCK_GAS = 5_000_000
+"""Under this, packing calls gains little."""
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Finding:
+    level: Level
+    what: str
+    detail: str
+
+
+async def chain_findings(session: Session) -> list[Finding]:
+    """Cheap enough for every plan. That the chain is the right one and the contracts are there is known already."""
+    head = await session.world.chain.head()
+    behind = time.time() - head.timestamp
+    # A development chain may mine only when there is something to mine, so its age says nothing.
+    skewed = -behind > SKEW_SECONDS or (session.project.fleet.network.live and behind > SKEW_SECONDS)
+    age = f"block {head.number} is {behind:.0f} s old by this machine's clock"
+    hint = "; is the node behind, or a clock wrong?" if skewed else ""
+    low = head.gas_limit < LEAST_BLOCK_GAS
+    batch = "usable" if session.world.settings.batch else "not used: calls go one by one, and groups are not atomic"
+    views = "usable" if session.abilities.multicall else "not usable: reads go in JSON-RPC batches"
+    return [
+        Finding(Level.WARNING if skewed else Level.OK, "clock", age + hint),
+        Finding(Level.WARNING if low else Level.OK, "block gas", f"{head.gas_limit:,} a block"),
+        Finding(Level.OK if session.world.settings.batch else Level.WARNING, "Batch", batch),
+        Finding(Level.OK, "Multicall", views),
+    ]
+
+
+async def all_findings(session: Session) -> list[Finding]:
+    """Everything, for a person who asks."""
+    fleet = session.project.fleet
+    found = [Finding(Level.OK, "chain", f"{fleet.network.name}, chain id {fleet.network.chain_id}, contracts answer")]
+    found += await chain_findings(session)
+    found += await _registry(session)
+    for name, operator in fleet.operators.items():
+        signer = Signer("operator", name)
+        wei = await session.world.chain.balance(operator.address or "")
+        text = f"{operator.address} holds {format_amount(wei)}"
+        declared = "" if session.project.keyring.declared(signer) else "; the manifest names no key for it"
+        level = Level.WARNING if wei == 0 or declared else Level.OK
+        found.append(Finding(level, str(signer), text + declared))
+    return [*found, *await _markets(session)]
+
+
+async def _registry(session: Session) -> list[Finding]:
+    reader = await session.world.snapshot(0)
+    found = []
+    for resource in session.project.resources:
+        if resource.address.kind == "registry":
+            observation = await observe(resource, reader)
+            if not isinstance(observation, Present):
+                found.append(Finding(Level.FAILED, "registry", getattr(observation, "reason", "absent")))
+                continue
+            refusal = resource.kind.refuse(resource.spec, observation.state)
+            bond = resource.kind.outputs(resource.spec, observation.state).get("min_bond")
+            text = f"a bond is {format_amount(bond)}" if isinstance(bond, int) else "no bond is asked for"
+            found.append(Finding(Level.FAILED if refusal else Level.OK, "registry", refusal or text))
+    return found
+
+
+async def _markets(session: Session) -> list[Finding]:
+    if session.markets is None:
+        return [Finding(Level.OK, "Machine Markets", "not configured")]
+    try:
+        await session.markets.get(("machines",), limit=1)
+    except (Unreachable, Rejected) as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        return [Finding(Level.FAILED, "Machine Markets", f"{error}{hint}")]
+    return [Finding(Level.OK, "Machine Markets", "answers, and takes our key")]
