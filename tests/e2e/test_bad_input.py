@@ -1,12 +1,18 @@
 """Bad input, said clearly: one message with its place and a remedy, the right exit code, and nothing written."""
 
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from e2e_harness import Ran, Yard
 from eth_account import Account
+
+from reconciler.adapters import http_api, rpc
+from reconciler.sandbox.node import free_port
 
 MakeYard = Callable[..., Yard]
 Spoil = Callable[[Yard], None]
@@ -253,3 +259,109 @@ def test_contracts_that_are_mixed_up_are_named_and_nothing_is_sent(new_yard: Mak
     assert "machineNft" in ran.out
     assert "check network.contracts" in ran.out
     assert "Never" not in ran.out
+
+
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    """A server that says one thing to everybody."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/key-in-the-path"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+ANSWERS = {
+    "html": (200, b"<html>hello</html>"),
+    "500": (500, b"oops"),
+    "502 with JSON": (502, b'{"error": "bad gateway"}'),
+    "401": (401, b'{"message": "no such key"}'),
+    "a list": (200, b"[]"),
+    "null": (200, b"null"),
+    "text": (200, b'"hello"'),
+    "half JSON": (200, b'{"jsonrpc": "2.0", "id": 1, "res'),
+    "result of another type": (200, b'{"jsonrpc": "2.0", "id": 1, "result": {"a": [1]}}'),
+    "result that is no number": (200, b'{"jsonrpc": "2.0", "id": 1, "result": "0xzz"}'),
+    "error that is text": (200, b'{"jsonrpc": "2.0", "id": 1, "error": "down"}'),
+}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One try is enough to see what is said at the end."""
+    monkeypatch.setattr(rpc, "ATTEMPTS", 1)
+    monkeypatch.setattr(http_api, "ATTEMPTS", 1)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_a_node_that_is_none(new_yard: MakeYard, answer: str) -> None:
+    yard = new_yard(1)
+    yard.save()
+    with answering(*ANSWERS[answer]) as url:
+        yard.environ["PEAQOS_RPC_URL"] = url
+        ran = check(yard, ERROR, ("node at http://127.0.0.1:", "→ check network.rpcUrl"), "apply", "--yes")
+    assert len([line for line in ran.err.splitlines() if line.startswith("Error: ")]) == 1
+    assert "key-in-the-path" not in ran.said
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_node_that_is_down(new_yard: MakeYard) -> None:
+    yard = new_yard(1)
+    yard.save()
+    yard.environ["PEAQOS_RPC_URL"] = f"http://127.0.0.1:{free_port()}/key-in-the-path"
+    for command in (["plan"], ["apply", "--yes"], ["drift"]):
+        ran = check(yard, ERROR, ("no answer from the node at http://127.0.0.1:", "→ check network.rpcUrl"), *command)
+        assert "key-in-the-path" not in ran.said
+
+
+def spoiled_markets(yard: Yard, url: str = "", api_key: str = "") -> None:
+    yard.save()
+    yard.environ["PEAQOS_ORCHESTRATION_URL"] = url or yard.environ["PEAQOS_ORCHESTRATION_URL"]
+    yard.environ["PEAQOS_API_KEY"] = api_key or yard.environ["PEAQOS_API_KEY"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_machine_markets_that_cannot_be_read(new_yard: MakeYard) -> None:
+    """What is there is unknown: nothing is created, everything known before is left as it is."""
+    yard = new_yard(1)
+    assert yard.run("apply", "--yes").code == 0
+    good = dict(yard.environ)
+    yard.environ["PEAQOS_ORCHESTRATION_URL"] = f"http://127.0.0.1:{free_port()}"
+    check_unreadable(yard, "no answer from Machine Markets at http://127.0.0.1:")
+    yard.environ = {**good, "PEAQOS_API_KEY": "canary-api-key"}
+    check_unreadable(yard, "the platform key is wrong; check what services.markets.apiKey refers to")
+    for answer in ANSWERS.values():
+        with answering(*answer) as url:
+            yard.environ = {**good, "PEAQOS_ORCHESTRATION_URL": url}
+            check_unreadable(yard, "Machine Markets")
+
+
+def check_unreadable(yard: Yard, words: str) -> None:
+    before = yard.footprint()
+    plan, apply = yard.run("plan"), yard.run("apply", "--yes")
+    assert (plan.code, apply.code) == (ERROR, PARTLY), plan.said + apply.said
+    for ran in (plan, apply):
+        assert "?" in ran.out
+        assert words in " ".join(ran.out.split()), ran.out
+        assert "Traceback" not in ran.said
+        assert "canary" not in ran.said
+        assert "key-in-the-path" not in ran.said
+    assert yard.footprint() == before
