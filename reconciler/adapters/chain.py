@@ -160,9 +160,15 @@ class RpcChain:
         return Raw(to, "0x" + data, call.value)
 
     def pack(self, calls: Sequence[Raw]) -> Raw:
+        # The official clients write out that each call may use all gas; so do we, to the byte.
         data = abi.calldata(
             BATCH_ALL,
-            ([c.to for c in calls], [c.value for c in calls], [bytes.fromhex(c.data[2:]) for c in calls], []),
+            (
+                [c.to for c in calls],
+                [c.value for c in calls],
+                [bytes.fromhex(c.data[2:]) for c in calls],
+                [0] * len(calls),
+            ),
         )
         # The precompile takes each value from the sender itself; its own must be zero.
         return Raw(self._contracts.batch, "0x" + data.hex(), 0)
