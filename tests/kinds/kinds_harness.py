@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -61,10 +62,12 @@ def yaml(text: str) -> Any:
 LAYERS = yaml((HERE / "layers.yaml").read_text())
 
 
-def fleet_of(text: str) -> tuple[Fleet, tuple[Resource, ...]]:
+@lru_cache
+def fleet_of(text: str, csv: str = "") -> tuple[Fleet, tuple[Resource, ...]]:
     with TemporaryDirectory() as directory:
         path = Path(directory) / "fleet.yaml"
         path.write_text(named(HEAD + text))
+        (Path(directory) / "machines.csv").write_text(csv)
         fleet = load(path, KINDS, None).fleet
     return fleet, expand(fleet, KINDS)
 

@@ -1,6 +1,7 @@
 """The operator's DID: its own machine id, and the list of machine ids through which the MCR API finds the fleet."""
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -62,6 +63,9 @@ class OperatorDid(Kind[Spec, State]):
             yield Spec(Address(self.name, name), account, own, ids, fleet.network.did_deposit)
 
     def notices(self, fleet: Fleet) -> Iterable[str]:
+        section = fleet.section(PublishSection)
+        if section is not None and not section.publish_fleet:
+            return
         for name in sorted({machine.operator for machine in fleet.machines}):
             count = sum(machine.operator == name for machine in fleet.machines)
             if count > WINDOW:
@@ -129,11 +133,12 @@ def _ids(text: str | None) -> list[str] | None:
 
 def _merged(spec: Spec, state: State) -> list[str | Output]:
     """Ids already published, foreign ones included, then ours in manifest order, as far as there is room."""
-    ours = [i for i in spec.machines if i is not NEVER and not isinstance(i, Never)]
-    merged: list[str | Output] = list(dict.fromkeys([*(_ids(state.machines) or ()), *ours]))
-    while merged and len(_text(merged)) > CAPACITY and merged[-1] in ours:
-        merged.pop()
-    return merged
+    published = list(dict.fromkeys(_ids(state.machines) or ()))
+    ours = dict.fromkeys(i for i in spec.machines if not isinstance(i, Never))
+    new = [i for i in ours if i not in set(published)]
+    # As many new ids as fit: the more there are, the less they do.
+    room = bisect_right(range(1, len(new) + 1), CAPACITY, key=lambda count: len(_text([*published, *new[:count]])))
+    return [*published, *new[:room]]
 
 
 def _left_out(spec: Spec, state: State) -> str:
