@@ -22,20 +22,21 @@ def refusals(
 ) -> list[Refusal]:
     """Every reason not to run `plan`. `balances` are wei by signer, `accounts` their addresses."""
     costs = plan.costs()
-    found = [*_spend(costs, guards), *_removals(plan, guards)]
     incoming = _incoming(plan)
+    received = {signer: incoming.get(accounts[signer].lower(), 0) for signer in costs if signer in accounts}
+    found = [*_spend(costs, received, guards), *_removals(plan, guards)]
     for signer, cost in costs.items():
         if signer not in balances:
             continue
-        available = balances[signer] + incoming.get(accounts[signer].lower(), 0)
+        available = balances[signer] + received[signer]
         if available < cost.total:
             found.append(_short(signer, accounts[signer], cost, available))
     return found
 
 
-def _spend(costs: Mapping[Signer, Cost], guards: Guards) -> list[Refusal]:
-    # Machines spend what operators sent them: counting both would count it twice.
-    total = sum(cost.total for signer, cost in costs.items() if signer.role == "operator")
+def _spend(costs: Mapping[Signer, Cost], received: Mapping[Signer, int], guards: Guards) -> list[Refusal]:
+    # What a wallet spends of what this plan sends to it is counted once, where it is sent.
+    total = sum(max(0, cost.total - received.get(signer, 0)) for signer, cost in costs.items())
     if guards.max_spend is None or total <= guards.max_spend:
         return []
     message = f"the plan may cost {format_amount(total)}; guards.maxSpend allows {format_amount(guards.max_spend)}"
