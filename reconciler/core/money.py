@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -23,8 +23,8 @@ def parse_amount(text: Any) -> int:
     unit = _UNITS.get(match[2].lower()) if match else None
     if match is None or unit is None:
         raise ValueError(f"an amount needs a unit, such as `0.05 PEAQ` or `5 gwei`; got {text!r}")
-    wei = Decimal(match[1]) * unit
-    if wei != int(wei):
+    wei = Fraction(match[1]) * unit
+    if wei.denominator != 1:
         raise ValueError(f"{text!r} is finer than one wei")
     return int(wei)
 
@@ -33,8 +33,8 @@ def format_amount(wei: int, digits: int = 6) -> str:
     """`0.05 PEAQ`; rounded up at `digits` decimals, so that a cost is never understated."""
     scale = 10 ** (18 - digits)
     units = -(-wei // scale)
-    text = f"{Decimal(units) / 10**digits:f}"
-    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} PEAQ"
+    whole, part = divmod(units, 10**digits)
+    return f"{whole}.{part:0{digits}}".rstrip("0").rstrip(".") + " PEAQ"
 
 
 Amount = Annotated[
