@@ -147,7 +147,10 @@ class RpcChain:
         except RpcError:
             # Not every node has it; then they are asked for one by one.
             return await self.mined(block.transactions)
-        return {receipt["transactionHash"]: _mined(receipt) for receipt in found or ()}
+        try:
+            return {receipt["transactionHash"]: _mined(receipt) for receipt in found or ()}
+        except STRANGE:
+            raise self._unusable("eth_getBlockReceipts", NO_SENSE) from None
 
     async def known(self, tx_hash: str) -> bool:
         return await self._ask("eth_getTransactionByHash", tx_hash) is not None

@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
 from reconciler.adapters.redact import host_of
+from reconciler.adapters.retry import until_reached
 from reconciler.core.errors import Ambiguous, Rejected, Unreachable
 
 PAGE = 500
@@ -68,17 +68,7 @@ class HttpApi:
 
     async def get(self, path: Sequence[str], **params: str | int) -> Mapping[str, Any]:
         """A JSON object; Unreachable after several attempts, Rejected for a clear no."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Unreachable),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_exponential(multiplier=0.2, max=4) + wait_random(0, 0.5),
-            sleep=self._sleep,
-            reraise=True,
-        )
-        async for attempt in retrying:
-            with attempt:
-                return await self._get(path, params)
-        raise Unreachable("no attempt was made")
+        return await until_reached(lambda: self._get(path, params), attempts=ATTEMPTS, sleep=self._sleep)
 
     async def _get(self, path: Sequence[str], params: Mapping[str, str | int]) -> Mapping[str, Any]:
         async with self._slots:

@@ -58,8 +58,9 @@ async def _did(views: Views, network: Network) -> None:
     except Rejected as error:
         if error.reason in reverts.NOT_THERE:
             return
-    except Unreachable:
-        pass
+    except Unreachable as error:
+        if reverts.EMPTY not in error.message:
+            raise
     raise ConfigError(
         f"the DID precompile at {network.contracts.did} does not answer as one", hint="correct network.contracts.did"
     )

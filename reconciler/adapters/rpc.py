@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
 from reconciler.adapters.redact import host_of
+from reconciler.adapters.retry import until_reached
 from reconciler.core.errors import FleetError, Unreachable
 
 BATCH = 200
@@ -17,6 +17,8 @@ BATCH = 200
 AT_ONCE = 4
 """Batches under way at the same time."""
 ATTEMPTS = 5
+BEHIND = ("header not found", "unknown block", "block not found")
+"""What a node says of a block that it does not have yet."""
 TEMPORARY = (-32005, -32029)
 """Codes that providers use for rate limits."""
 
@@ -101,17 +103,7 @@ class Rpc:
 
     async def _exchange(self, group: Sequence[_Waiting]) -> list[Any]:
         """Answers in the order of `group`, from the first endpoint that gives them."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Unreachable),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.5),
-            sleep=self._sleep,
-            reraise=True,
-        )
-        async for attempt in retrying:
-            with attempt:
-                return await self._from_any(group)
-        raise Unreachable("no attempt was made")
+        return await until_reached(lambda: self._from_any(group), attempts=ATTEMPTS, sleep=self._sleep)
 
     async def _from_any(self, group: Sequence[_Waiting]) -> list[Any]:
         trouble: Unreachable | None = None
@@ -151,9 +143,15 @@ def _match(url: str, bodies: Sequence[dict[str, Any]], answers: Sequence[Any]) -
         raise _unreachable(url, "it left calls unanswered")
     for answer in found:
         error = (answer or {}).get("error") or {}
-        if isinstance(error, dict) and error.get("code") in TEMPORARY:
+        if isinstance(error, dict) and (error.get("code") in TEMPORARY or _behind(error)):
             raise _unreachable(url, str(error.get("message")))
     return found
+
+
+def _behind(error: dict[str, Any]) -> bool:
+    """True where a node does not know a block yet that another one behind the same name showed us."""
+    text = str(error.get("message")).lower()
+    return any(words in text for words in BEHIND)
 
 
 def _settle(future: asyncio.Future[Any], answer: dict[str, Any]) -> None:

@@ -1,11 +1,14 @@
 """Options that every command takes, before or after its name."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from reconciler.engine.world import World
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,6 +23,8 @@ class Options:
     quiet: bool = False
     debug: bool = False
     timeout: float = 600.0
+    around: "Callable[[World], World]" = field(default=lambda world: world)
+    """Not said on a command line: what a caller puts between the engine and its ports."""
 
     @property
     def state_directory(self) -> Path:

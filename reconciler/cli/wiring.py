@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from eth_utils.address import to_checksum_address
-
 from reconciler.adapters.chain import RpcChain
+from reconciler.adapters.checksum import checksum
 from reconciler.adapters.http_api import HttpApi
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.keyring import Holder, LocalKeyring, Missing, Secrets, keystore_address, open_key
@@ -73,7 +72,7 @@ class SystemClock:
 
 
 def read_manifest(options: Options, environ: Mapping[str, str] | None) -> Manifest:
-    return load(options.file, discover(), environ, checksum=to_checksum_address)
+    return load(options.file, discover(), environ, checksum=checksum)
 
 
 def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> Project:
@@ -97,7 +96,7 @@ def _addressed(fleet: Fleet, secrets: Secrets) -> Fleet:
 def _with_address(holding: HoldingT, what: str, secrets: Secrets) -> HoldingT:
     """With its address, checksummed: as declared, or as its key gives it."""
     address = holding.address or _address_of(holding.key, what, secrets)
-    return holding.model_copy(update={"address": to_checksum_address(address)})
+    return holding.model_copy(update={"address": checksum(address)})
 
 
 def _address_of(key: KeyRef | None, what: str, secrets: Secrets) -> str:
@@ -151,7 +150,7 @@ async def connected(
             max_spend=fleet.guards.max_spend,
         )
         world = World(chain, project.keyring, markets, journal, sink, SystemClock(), snapshot, settings, emit)
-        yield Session(project, world, rpc, chain, markets, sink, abilities, abilities.block)
+        yield Session(project, options.around(world), rpc, chain, markets, sink, abilities, abilities.block)
 
 
 def _api(name: str, service: Service | None, root: str, secrets: Secrets, stack: AsyncExitStack) -> HttpApi | None:

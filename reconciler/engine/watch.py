@@ -37,6 +37,12 @@ class Flight:
     def newest(self) -> Sent:
         return self.sents[-1]
 
+    def outcome(self, sent: Sent) -> str:
+        """How one of the bytes ended, once the flight has landed."""
+        if self.mined is None or self.mined.hash != sent.hash:
+            return "void"
+        return "done" if self.mined.ok else "failed"
+
 
 class Watch:
     """Follows every transaction of a run. Waits are bounded by the settings' timeout."""
@@ -95,22 +101,27 @@ class Watch:
         if last is not None and head.hash == last.hash:
             return False
         first = head.number if last is None else min(last.number, head.number)
-        blocks = [await self._world.chain.block(n) for n in range(first, head.number)]
-        blocks.append(head)
+        between = (self._world.chain.block(n) for n in range(first, head.number))
+        blocks = [*await asyncio.gather(*between), head]
         if last is not None and not any(block and block.hash == last.hash for block in blocks):
             await self._reorganised()
+        late = False
         for block in blocks:
             if block is not None and any(h in self._flying for h in block.transactions):
                 await self._land(await self._world.chain.receipts(block))
-        self._last = head
-        return True
+                late |= any(h in self._flying for h in block.transactions)
+        if last is None or not late:
+            # Else the node shows the block before its receipts: the same blocks are read again.
+            self._last = head
+        return not late
 
     async def _land(self, found: Mapping[str, Mined]) -> None:
-        for tx_hash, mined in found.items():
+        ours = {tx_hash: mined for tx_hash, mined in found.items() if tx_hash in self._flying}
+        await asyncio.gather(*(self._world.journal.mined(mined) for mined in ours.values()))
+        for tx_hash, mined in ours.items():
             flight = self._flying.get(tx_hash)
             if flight is None:
                 continue
-            await self._world.journal.mined(mined)
             for sent in flight.sents:
                 self._flying.pop(sent.hash, None)
             flight.mined = mined
@@ -198,11 +209,8 @@ class Watch:
 
     async def _close(self) -> None:
         landed, self._landed = self._landed, []
-        for flight in landed:
-            for sent in flight.sents:
-                won = flight.mined is not None and flight.mined.hash == sent.hash
-                outcome = "void" if not won else "done" if flight.mined and flight.mined.ok else "failed"
-                await self._world.journal.settled(sent.hash, outcome)
+        settled = self._world.journal.settled
+        await asyncio.gather(*(settled(sent.hash, flight.outcome(sent)) for flight in landed for sent in flight.sents))
 
     async def _deep_enough(self, block: int) -> None:
         settings, clock = self._world.settings, self._world.clock

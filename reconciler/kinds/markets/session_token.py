@@ -156,6 +156,8 @@ def _stale(spec: Spec, state: State) -> str:
             return "another session was issued since"
         if str(pairing.get("updatedAt")) > receipt.updated_at:
             return "the pairing was changed after its session was issued"
+        if stored.readable and stored.digest != receipt.digest:
+            return "the stored token is not the one that was issued"
     if spec.rotate_before is not None and state.seconds_left is not None and state.seconds_left < spec.rotate_before:
         return "the token is about to expire"
     return ""

@@ -1,0 +1,27 @@
+"""One way to try reads again: a few times, with growing and jittered pauses, and only when that is safe."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from reconciler.core.errors import Unreachable
+
+T = TypeVar("T")
+FIRST, LONGEST = 0.2, 5.0
+"""Seconds."""
+
+
+async def until_reached(
+    ask: Callable[[], Awaitable[T]], *, attempts: int, sleep: Callable[[float], Awaitable[None]]
+) -> T:
+    """The answer of `ask`, which is called again while it raises Unreachable; the last such error after `attempts`."""
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(Unreachable),
+        stop=stop_after_attempt(attempts),
+        wait=wait_exponential_jitter(initial=FIRST, max=LONGEST),
+        sleep=sleep,
+        reraise=True,
+    )
+    answer: T = await retrying(ask)
+    return answer
