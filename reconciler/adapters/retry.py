@@ -23,5 +23,7 @@ async def until_reached(
         sleep=sleep,
         reraise=True,
     )
-    answer: T = await retrying(ask)
-    return answer
+    async for attempt in retrying:
+        with attempt:
+            return await ask()
+    raise Unreachable("no attempt was made")

@@ -89,7 +89,7 @@ class Rpc:
     async def _deliver(self, group: Sequence[_Waiting]) -> None:
         try:
             async with self._slots:
-                answers = await self._exchange(group)
+                answers = list(await self._exchange(group))
         except BaseException as error:
             for waiting in group:
                 if not waiting.future.done():
