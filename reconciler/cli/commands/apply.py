@@ -115,7 +115,8 @@ async def _plan(options: Options, session: Session, wishes: Wishes, relay: _Rela
 async def _settled_earlier(options: Options, session: Session, planned: Planned, relay: _Relay) -> bool:
     """Settle what earlier runs left open; True where that may have changed the world."""
     wanted = {Label(str(change.address), step.title) for change in planned.plan.acting for step in change.steps}
-    accounts = sorted({session.world.keyring.address(signer) for signer in planned.plan.costs()})
+    # Who holds nothing has nothing in the pool either: it could not be paid for.
+    accounts = sorted({session.world.keyring.address(signer) for signer, wei in planned.wei.items() if wei})
     with Meter(options, "settling an earlier apply", 1) as meter:
         relay.meter = meter
         recovered = await recover(session.world, wanted.__contains__)
