@@ -1,6 +1,7 @@
 """fleetctl apply: settle what is open, plan, ask, run, and say how it ended."""
 
 import asyncio
+import signal
 import sys
 
 import click
@@ -78,7 +79,7 @@ async def _apply(options: Options, project: Project, wishes: Wishes, *, yes: boo
                 raise UnsafePlan("; ".join(r.message for r in planned.refusals), hint=planned.refusals[0].hint)
             if any(_delivers(step) for change in planned.plan.acting for step in change.steps):
                 session.sink.check()
-            if planned.plan.acting and not yes and not click.confirm("Apply this plan?", default=False, err=True):
+            if planned.plan.acting and not yes and not _agreed():
                 click.echo("Declined; nothing was done.", err=True)
                 return 1
             result = await _run(options, session, planned, relay)
@@ -121,6 +122,15 @@ async def _settled_earlier(options: Options, session: Session, planned: Planned,
         relay.meter = meter
         recovered = await recover(session.world, wanted.__contains__)
         return await drained(session.world, accounts) or recovered > 0
+
+
+def _agreed() -> bool:
+    # The loop turns Ctrl-C into a cancellation, which nothing would notice while we wait for an answer here.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return bool(click.confirm("Apply this plan?", default=False, err=True))
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _delivers(step: Step) -> bool:
