@@ -154,13 +154,21 @@ def _stale(spec: Spec, state: State) -> str:
     if receipt is not None and receipt.pairing_id == pairing["id"]:
         if receipt.session_issued_at != pairing.get("sessionIssuedAt"):
             return "another session was issued since"
-        if str(pairing.get("updatedAt")) > receipt.updated_at:
+        if _later(str(pairing.get("updatedAt")), receipt.updated_at):
             return "the pairing was changed after its session was issued"
         if stored.readable and stored.digest != receipt.digest:
             return "the stored token is not the one that was issued"
     if spec.rotate_before is not None and state.seconds_left is not None and state.seconds_left < spec.rotate_before:
         return "the token is about to expire"
     return ""
+
+
+def _later(stamp: str, than: str) -> bool:
+    """By time, since servers write stamps with or without fractions; by text where one is no time at all."""
+    try:
+        return _seconds(stamp) > _seconds(than)
+    except ValueError:
+        return stamp > than
 
 
 def _seconds(stamp: str) -> float:
