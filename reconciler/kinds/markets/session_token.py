@@ -158,6 +158,9 @@ def _stale(spec: Spec, state: State) -> str:
             return "the pairing was changed after its session was issued"
         if stored.readable and stored.digest != receipt.digest:
             return "the stored token is not the one that was issued"
+    elif stored.readable and _later(str(pairing.get("updatedAt")), str(pairing.get("sessionIssuedAt"))):
+        # Whether that ended the session nobody can say any more, and a token that is refused would stay for ever.
+        return "the pairing was changed after its session was issued, and the journal does not know by whom"
     if spec.rotate_before is not None and state.seconds_left is not None and state.seconds_left < spec.rotate_before:
         return "the token is about to expire"
     return ""
