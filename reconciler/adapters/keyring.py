@@ -6,12 +6,12 @@ import stat
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from eth_account import Account
-from eth_account.messages import encode_defunct
-from eth_account.signers.local import LocalAccount
+from eth_keys.datatypes import PrivateKey
 from eth_utils.address import to_checksum_address
 
 from reconciler.core.effects import Signer
@@ -26,6 +26,22 @@ class Missing(ConfigError):
     """The place is empty: no such variable, file or entry. Not a mistake where the key may live elsewhere."""
 
     code = "key.missing"
+
+
+class Key:
+    """A private key. What signs is imported when it first signs: that takes a second, which most commands can spare."""
+
+    def __init__(self, secret: bytes) -> None:
+        """ValueError or another exception where `secret` is no key."""
+        self._secret = secret
+        self.address = str(PrivateKey(secret).public_key.to_checksum_address())
+
+    @cached_property
+    def account(self) -> Any:
+        """eth_account's LocalAccount."""
+        from eth_account import Account
+
+        return Account.from_key(self._secret)
 
 
 @dataclass(frozen=True)
@@ -97,11 +113,11 @@ class LocalKeyring:
 
     secrets: Secrets
     holders: Mapping[Signer, Holder]
-    _open: dict[Signer, LocalAccount] = field(default_factory=dict, repr=False)
+    _open: dict[Signer, Key] = field(default_factory=dict, repr=False)
     _missing: dict[Signer, str] = field(default_factory=dict, repr=False)
 
     def address(self, signer: Signer) -> str:
-        return self.holders[signer].address or self._account(signer).address
+        return self.holders[signer].address or self._key(signer).address
 
     def declared(self, signer: Signer) -> bool:
         """True where the manifest says where the key is kept."""
@@ -113,13 +129,17 @@ class LocalKeyring:
             return False
         if signer not in self._missing:
             try:
-                self._account(signer)
+                self._key(signer)
             except Missing as error:
                 self._missing[signer] = error.message
         return signer not in self._missing
 
     def why_missing(self, signer: Signer) -> str:
         return self._missing.get(signer, "the manifest names no key")
+
+    def prepare(self) -> None:
+        """Import what signs now rather than between two blocks."""
+        import_module("eth_account.messages")
 
     def sign_transaction(self, signer: Signer, draft: Draft) -> Signed:
         fees: dict[str, int] = {"gasPrice": draft.fees.max_fee}
@@ -134,37 +154,38 @@ class LocalKeyring:
             "gas": draft.gas,
             **fees,
         }
-        signed = self._account(signer).sign_transaction(transaction)
+        signed = self._key(signer).account.sign_transaction(transaction)
         return Signed(
             "0x" + signed.hash.hex().removeprefix("0x"), "0x" + signed.raw_transaction.hex().removeprefix("0x")
         )
 
     def sign_message(self, signer: Signer, text: str) -> str:
-        return _hex(self._account(signer).sign_message(encode_defunct(text=text)).signature)
+        from eth_account.messages import encode_defunct
 
-    def _account(self, signer: Signer) -> LocalAccount:
+        return _hex(self._key(signer).account.sign_message(encode_defunct(text=text)).signature)
+
+    def _key(self, signer: Signer) -> Key:
         if signer not in self._open:
             holder = self.holders[signer]
-            account = open_key(self.secrets, holder.key, f"the key of {signer}")
-            if holder.address is not None and account.address.lower() != holder.address.lower():
+            key = open_key(self.secrets, holder.key, f"the key of {signer}")
+            if holder.address is not None and key.address.lower() != holder.address.lower():
                 raise ConfigError(
-                    f"the key of {signer} ({holder.key}) belongs to {account.address}, not to {holder.address}",
+                    f"the key of {signer} ({holder.key}) belongs to {key.address}, not to {holder.address}",
                     hint="correct the address or the key reference in the manifest",
                 )
-            self._open[signer] = account
+            self._open[signer] = key
         return self._open[signer]
 
 
-def open_key(secrets: Secrets, ref: KeyRef | None, what: str) -> LocalAccount:
-    """The account behind a key reference. Missing or ConfigError; neither ever holds key material."""
+def open_key(secrets: Secrets, ref: KeyRef | None, what: str) -> Key:
+    """The key behind a reference. Missing or ConfigError; neither ever holds key material."""
     if ref is None:
         raise Missing(f"{what}: the manifest names no key", hint="add `key:` to it")
     if ref.keystore is not None:
         return _from_keystore(secrets, ref, what)
     text = secrets.read(ref, what)
     try:
-        account: LocalAccount = Account.from_key(text)
-        return account
+        return Key(bytes.fromhex(text.removeprefix("0x")))
     except Exception:
         raise ConfigError(f"{what} ({ref}) is not a private key", hint="it must be 32 bytes in hex, 0x first") from None
 
@@ -180,7 +201,7 @@ def keystore_address(secrets: Secrets, ref: KeyRef) -> str | None:
         return None
 
 
-def _from_keystore(secrets: Secrets, ref: KeyRef, what: str) -> LocalAccount:
+def _from_keystore(secrets: Secrets, ref: KeyRef, what: str) -> Key:
     path = secrets.path(ref.keystore or "")
     if not path.exists():
         raise Missing(f"{what}: no keystore {path}", hint="check the path")
@@ -188,8 +209,9 @@ def _from_keystore(secrets: Secrets, ref: KeyRef, what: str) -> LocalAccount:
         raise ConfigError(f"{what}: keystore {path} has no password reference", hint="add `password: {env: …}`")
     password = secrets.read(ref.password, f"the password of {path.name}")
     try:
-        account: LocalAccount = Account.from_key(Account.decrypt(path.read_text(), password))
-        return account
+        from eth_account import Account
+
+        return Key(bytes(Account.decrypt(path.read_text(), password)))
     except Exception:
         raise ConfigError(f"{what}: {path} does not open with its password", hint="check file and password") from None
 

@@ -54,7 +54,7 @@ class WorldReader:
         to = contract_address(self._contracts, contract)
         hint = f"is there a {contract} at {to} on this network? check network.contracts"
         try:
-            return abi.results(function, await self._views.read(to, abi.calldata(function, args)))
+            return abi.results(function, await self._views.read(to, abi.question(function, args)))
         except ValueError as error:
             raise Unreachable(f"{contract}: {error}", hint=hint) from None
         except Unreachable as error:
