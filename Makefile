@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format bench chaos clean
 
 help:
 	@echo "make demo    watch a fleet go live on a local peaq"
 	@echo "make test    run the tests"
 	@echo "make check   lint, types, import rules, schema freshness, duplicates"
 	@echo "make format  format the code"
+	@echo "make chaos   kill it thousands of times; goes on where it stopped (MINUTES=30)"
 	@echo "make bench   measure; figures go to bench/RESULTS.md"
 
 $(READY): pyproject.toml
@@ -24,6 +25,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+MINUTES ?= 30
+chaos: $(READY)
+	PYTHONPATH=.:tests/e2e $(BIN)/python tests/chaos/campaign.py --minutes $(MINUTES)
 
 check: $(READY)
 	$(BIN)/ruff check .

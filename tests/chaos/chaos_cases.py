@@ -9,7 +9,7 @@ import random
 import shutil
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +64,6 @@ class Bench:
     root: Path
     report: Report
     dice: random.Random
-    options: tuple[str, ...] = ()
     lossy: int = 3
     """After each so-manyth kill the journal is lost; 0 for never."""
 
@@ -89,7 +88,7 @@ class Bench:
         self.report.runs += 1
         notes = self.root / "notes"
         notes.unlink(missing_ok=True)
-        return fleet.start("apply", "--yes", *self.options, **{"around": Tripwire(notes).around, **how})
+        return fleet.start("apply", "--yes", **{"around": Tripwire(notes).around, **how})
 
     def finish(self, fleet: Fleet, child: Child, seconds: float | None, codes: Iterable[int]) -> bool:
         """Wait for its end or kill it after so many seconds; True where it was killed."""
@@ -102,7 +101,7 @@ class Bench:
 
     def apply(self, fleet: Fleet, **how: Any) -> Ended:
         self.report.runs += 1
-        return fleet.apply(*self.options, **how)
+        return fleet.apply(**how)
 
     def _after_kill(self, fleet: Fleet, notes: Path, sort: str) -> None:
         passed = Counter(notes.read_text().splitlines() if notes.exists() else ())
@@ -120,6 +119,7 @@ class Bench:
         for _ in range(tries):
             ended = self.apply(fleet)
             if ended.code == 0:
+                fleet.made = set(fleet.machines)
                 return
             assert ended.code in codes, ended.text
         assert ended is not None
@@ -147,20 +147,29 @@ def edit_all(fleet: Fleet, dice: random.Random) -> None:
 
 def edit_some(fleet: Fleet, dice: random.Random) -> None:
     """A few edits of random sorts."""
-    mark = f"{dice.getrandbits(32):08x}"
-    name = dice.choice(list(fleet.machines))
-    edits: list[Callable[[], None]] = [
-        lambda: fleet.edit_url(name, mark),
-        lambda: fleet.edit_attribute(name, dice.choice([mark, None])),
-        lambda: fleet.edit_limit(dice.randrange(31, 10_000)),
-        lambda: fleet.edit_endpoint(name, dice.randrange(1024, 65_000)),
-        lambda: fleet.edit_rules(mark),
-        lambda: fleet.edit_label(name, mark),
-        fleet.edit_funding,
-        lambda: fleet.add(f"air-{len(fleet.machines) + 1}", len(fleet.machines) + 1),
-    ]
-    for edit in dice.sample(edits, dice.randint(1, 4)):
-        edit()
+    for edit in dice.sample(sorted(EDITS), dice.randint(1, 4)):
+        EDITS[edit](fleet, dice)
+
+
+def _mark(dice: random.Random) -> str:
+    return f"{dice.getrandbits(32):08x}"
+
+
+def _any(fleet: Fleet, dice: random.Random) -> str:
+    return dice.choice(sorted(fleet.made))
+
+
+EDITS: Mapping[str, Callable[[Fleet, random.Random], None]] = {
+    "url": lambda fleet, dice: fleet.edit_url(_any(fleet, dice), _mark(dice)),
+    "attribute": lambda fleet, dice: fleet.edit_attribute(_any(fleet, dice), dice.choice([_mark(dice), None])),
+    "limit": lambda fleet, dice: fleet.edit_limit(dice.randrange(31, 10_000)),
+    "endpoint": lambda fleet, dice: fleet.edit_endpoint(_any(fleet, dice), dice.randrange(1024, 65_000)),
+    "rules": lambda fleet, dice: fleet.edit_rules(_mark(dice)),
+    "label": lambda fleet, dice: fleet.edit_label(_any(fleet, dice), _mark(dice)),
+    "funding": lambda fleet, _: fleet.edit_funding(),
+    "machine": lambda fleet, _: fleet.add(f"air-{len(fleet.machines) + 1}", len(fleet.machines) + 1),
+}
+"""By what changes."""
 
 
 # Recording.
@@ -174,8 +183,9 @@ def recorded(bench: Bench) -> tuple[list[str], list[str]]:
         phase()
         notes = bench.root / "notes"
         notes.unlink(missing_ok=True)
-        ended = fleet.apply(*bench.options, around=Tripwire(notes).around)
+        ended = fleet.apply(around=Tripwire(notes).around)
         assert ended.code == 0, ended.text
+        fleet.made = set(fleet.machines)
         fleet.check()
         found.append(list(dict.fromkeys(notes.read_text().splitlines())))
     return found[0], found[1]
@@ -231,45 +241,50 @@ def random_instants(kills: int) -> Case:
 # Running cases.
 
 
-@contextmanager
-def crew(info: SandboxInfo, root: Path, workers: int) -> Iterator[Callable[..., list[Report]]]:
-    """A function that runs (name, seed, case) triples on so many processes and gives their reports."""
+Job = tuple[str, int, Case]
+"""Its name, its seed, and what is done."""
+Run = Callable[[Sequence[Job]], list[Report]]
+
+
+def crew(places: Sequence[SandboxInfo], root: Path, note: Callable[[Report], None]) -> Run:
+    """Runs cases, one in each of these places at a time; a sandbox may be there several times."""
     root.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("fork")
 
-    def work(jobs: Sequence[tuple[str, int, Case, tuple[str, ...]]]) -> list[Report]:
-        waiting, going, reports = list(enumerate(jobs)), {}, []
+    def run(jobs: Sequence[Job]) -> list[Report]:
+        waiting, free, going, reports = list(jobs), list(places), {}, []
         while waiting or going:
-            while waiting and len(going) < workers:
-                number, job = waiting.pop(0)
+            while waiting and free:
+                job, place = waiting.pop(0), free.pop(0)
                 receive, send = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(info, root, job, send))
+                process = context.Process(target=_work, args=(place, root, job, send))
                 process.start()
                 send.close()
-                going[number] = (process, receive)
-            ready = multiprocessing.connection.wait([receive for _, receive in going.values()])
-            for number, (process, receive) in list(going.items()):
-                if receive in ready:
-                    try:
-                        reports.append(receive.recv())
-                    except EOFError:
-                        reports.append(Report(jobs[number][0], jobs[number][1], failure="its worker died"))
-                    process.join()
-                    del going[number]
+                going[receive] = (process, job, place)
+            for receive in multiprocessing.connection.wait(list(going)):
+                process, job, place = going.pop(receive)
+                try:
+                    report = receive.recv()
+                except EOFError:
+                    report = Report(job[0], job[1], failure="its worker died")
+                process.join()
+                free.append(place)
+                reports.append(report)
+                note(report)
         return reports
 
-    yield work
+    return run
 
 
-def _work(info: SandboxInfo, root: Path, job: tuple[str, int, Case, tuple[str, ...]], send: Any) -> None:
-    name, seed, case, options = job
+def _work(info: SandboxInfo, root: Path, job: Job, send: Any) -> None:
+    name, seed, case = job
     report = Report(name, seed)
     place = root / f"{name.replace(' ', '-').replace(':', '')}-{seed}"
     try:
         with httpx.Client(timeout=60, trust_env=False) as http:
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir()
-            case(Bench(World(info, http), place, report, random.Random(f"{name}-{seed}"), options))
+            case(Bench(World(info, http), place, report, random.Random(f"{name}-{seed}")))
         shutil.rmtree(place, ignore_errors=True)
     except BaseException:
         report.failure = traceback.format_exc() + _last_logs(place)
@@ -297,3 +312,12 @@ def failures_of(reports: Iterable[Report]) -> str:
     """What went wrong, with the seeds that make it happen again."""
     failed = [f"{report.name} with seed {report.seed}: {report.failure}" for report in reports if report.failure]
     return "\n".join(failed)
+
+
+def summed(report: Report) -> Counter[str]:
+    """What to count of a case."""
+    counts = Counter({"fleets": 1, "runs": report.runs, "kills": report.kills.total(), "lost journals": report.lost})
+    counts.update({f"kills: {sort}": count for sort, count in report.kills.items()})
+    counts.update({f"faults: {sort}": count for sort, count in report.faults.items()})
+    counts["failures"] = int(bool(report.failure))
+    return counts

@@ -41,6 +41,8 @@ class Fleet:
     spare: int = 0
     """Rotations more than needed that kills may have cost."""
     since: int = 0
+    made: set[str] = field(default_factory=set)
+    """Machines that an apply has made: the others have nothing to edit yet."""
     runs: int = 0
     home: Path | None = None
 
@@ -143,7 +145,7 @@ class Fleet:
             return
         policy["dailySpendLimit"] = limit
         for name, pairing in self.pairings().items():
-            if pairing["delegationPolicy"] == LIMITED:
+            if pairing["delegationPolicy"] == LIMITED and name.split("/")[0] in self.made:
                 self.patches[name] += 1
                 self.rotations[name] += 1
 
@@ -169,8 +171,8 @@ class Fleet:
         """Every machine gets one more top-up."""
         funding = self.manifest["v1"]["funding"]
         funding["below"], funding["to"] = _more(funding["below"], "0.3"), _more(funding["to"], "0.3")
-        for account in self.machines.values():
-            self.expected["transfer", account.address.lower()] += 1
+        for name in self.made:
+            self.expected["transfer", self.machines[name].address.lower()] += 1
 
     # Runs.
 

@@ -3,7 +3,8 @@
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,38 +13,35 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "e2e"))
 
-from chaos_cases import WORKERS, Bench, Report, crew, recorded, sandbox_at
+from chaos_cases import WORKERS, Bench, Report, Run, crew, recorded, sandbox_at, summed
 from e2e_harness import World
 
 REPORTS: list[Report] = []
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., list[Report]]]:
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Several fleets at a time on one sandbox."""
     root = tmp_path_factory.mktemp("chaos")
-    with sandbox_at(root / "sandbox") as info, crew(info, root / "cases", WORKERS) as work:
-        yield lambda jobs: _noted(work(jobs))
+    with sandbox_at(root / "sandbox") as info:
+        yield crew([info] * WORKERS, root / "cases", REPORTS.append)
 
 
 @pytest.fixture(scope="session")
-def run_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., list[Report]]]:
-    """One fleet at a time: what strikes it strikes the whole sandbox."""
+def run_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Each fleet has a sandbox to itself: what strikes it strikes the whole sandbox."""
     root = tmp_path_factory.mktemp("faults")
-    with sandbox_at(root / "sandbox") as info, crew(info, root / "cases", 1) as work:
-        yield lambda jobs: _noted(work(jobs))
+    with ExitStack() as stack:
+        infos = [stack.enter_context(sandbox_at(root / f"sandbox-{n}")) for n in range(WORKERS // 2)]
+        yield crew(infos, root / "cases", REPORTS.append)
 
 
 @pytest.fixture(scope="session")
-def run_slowly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., list[Report]]]:
+def run_slowly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """With a block each second, so that transactions wait in the pool."""
     root = tmp_path_factory.mktemp("slow")
-    with sandbox_at(root / "sandbox", block_time=1.0) as info, crew(info, root / "cases", WORKERS) as work:
-        yield lambda jobs: _noted(work(jobs))
-
-
-def _noted(reports: list[Report]) -> list[Report]:
-    REPORTS.extend(reports)
-    return reports
+    with sandbox_at(root / "sandbox", block_time=1.0) as info:
+        yield crew([info] * WORKERS, root / "cases", REPORTS.append)
 
 
 @pytest.fixture(scope="session")
@@ -55,16 +53,6 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[st
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if not REPORTS:
-        return
-    kills: Counter[str] = Counter()
-    faults: Counter[str] = Counter()
-    for report in REPORTS:
-        kills += report.kills
-        faults += report.faults
-    shown = ", ".join(f"{count} at a {sort}" for sort, count in kills.items())
-    terminalreporter.write_line(
-        f"chaos: {sum(r.runs for r in REPORTS)} runs of {len(REPORTS)} fleets, {kills.total()} kills ({shown}), "
-        f"{sum(r.lost for r in REPORTS)} lost journals, {faults.total()} faults, "
-        f"{sum(bool(r.failure) for r in REPORTS)} failures"
-    )
+    if REPORTS:
+        totals: Counter[str] = sum((summed(report) for report in REPORTS), Counter())
+        terminalreporter.write_line("chaos: " + ", ".join(f"{name} {count}" for name, count in sorted(totals.items())))

@@ -1,0 +1,30 @@
+"""Any fleet, any edits, any disasters: it converges, and nothing happens twice."""
+
+import os
+from itertools import count
+
+from chaos_cases import EDITS, Run, failures_of
+from chaos_faults import DISASTERS, Script, scripted
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+EXAMPLES = int(os.environ.get("CHAOS_EXAMPLES", "13"))
+"""Each is two fleets."""
+_NUMBERS = count()
+
+SCRIPTS = st.builds(
+    Script,
+    seed=st.integers(0, 2**32 - 1),
+    machines=st.integers(1, 3),
+    agents=st.integers(1, 2),
+    edits=st.lists(st.sampled_from(sorted(EDITS)), max_size=4, unique=True),
+    disasters=st.lists(st.sampled_from(sorted(DISASTERS)), max_size=3),
+)
+
+
+@settings(
+    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+@given(scripts=st.lists(SCRIPTS, min_size=2, max_size=2))
+def test_whatever_happens_it_converges(run_alone: Run, scripts: list[Script]) -> None:
+    assert not failures_of(run_alone([("script", next(_NUMBERS), scripted(script)) for script in scripts]))
