@@ -48,6 +48,9 @@ class Never(Enum):
 
     NEVER = "(not in this plan)"
 
+    def __str__(self) -> str:
+        return self.value
+
 
 NEVER = Never.NEVER
 Placeholder = Output | Burden

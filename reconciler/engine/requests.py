@@ -3,12 +3,12 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Touch
 from reconciler.core.errors import Ambiguous, FleetError, Rejected, Unreachable
 from reconciler.core.ports import Json, Label, Receipt
+from reconciler.core.stamps import MOMENT, later
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.world import World
 
@@ -142,16 +142,12 @@ async def _recognised(world: World, touch: Touch, answer: Json) -> Receipt | Non
     """The receipt of a token that the journal does not know, where it was surely good until this request."""
     stored = await asyncio.to_thread(world.sink.stored, touch.token)
     issued = str(answer.get("sessionIssuedAt"))
-    if not stored.digest or stored.last_four != answer.get("tokenLastFour") or _later(str(touch.seen), issued):
+    if (
+        not stored.digest
+        or stored.last_four != answer.get("tokenLastFour")
+        or later(str(touch.seen), issued, by=MOMENT)
+    ):
         return None
     expires = str(answer.get("sessionExpiresAt"))
     seen = str(touch.seen)
     return Receipt(touch.token, str(answer.get("id")), stored.digest, stored.last_four, expires, seen, issued)
-
-
-def _later(one: str, other: str) -> bool:
-    """Whether a stamp lies after another; one that is no stamp counts as later."""
-    try:
-        return datetime.fromisoformat(one) > datetime.fromisoformat(other)
-    except (ValueError, TypeError):
-        return True

@@ -16,6 +16,8 @@ CHECK_AFTER = 8.0
 """Seconds without news after which each waiting transaction is looked up by itself and, if need be, sent again."""
 STILL_SECONDS = 20.0
 """Without a new block for so long, a chain is taken to mine only when there are transactions."""
+LOOKS, LOOK_AGAIN = 3, 1.0
+"""Times, and seconds between them, before a nonce counts as taken by somebody else."""
 RESETTLE = 5
 """Times that transactions are chased through reorgs before we give up for now."""
 
@@ -302,7 +304,18 @@ async def broadcast(world: World, sent: Sent) -> None:
 
 
 async def overtaken(world: World, sents: list[Sent]) -> bool:
-    """True where the sender's nonce went past these transactions and none of them is what was mined."""
-    if await world.chain.nonce(sents[0].sender, "latest") <= sents[0].nonce:
-        return False
-    return not await world.chain.mined([sent.hash for sent in sents])
+    """True where the sender's nonce went past these transactions and none of them is what was mined.
+
+    Asked several times: a node may count a transaction a little before it shows the receipt.
+    """
+    for look in range(LOOKS):
+        if look:
+            await world.clock.sleep(LOOK_AGAIN)
+        # In one request, so that one node behind a balancer answers both.
+        nonce, found = await asyncio.gather(
+            world.chain.nonce(sents[0].sender, world.settings.tag or "latest"),
+            world.chain.mined([sent.hash for sent in sents]),
+        )
+        if nonce <= sents[0].nonce or found:
+            return False
+    return True
