@@ -6,14 +6,11 @@ import stat
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-from eth_keys.datatypes import PrivateKey
 from eth_utils.address import to_checksum_address
 
+from reconciler.adapters.signing import Key
 from reconciler.core.effects import Signer
 from reconciler.core.errors import ConfigError
 from reconciler.core.fleet import KeyRef, SecretRef
@@ -26,22 +23,6 @@ class Missing(ConfigError):
     """The place is empty: no such variable, file or entry. Not a mistake where the key may live elsewhere."""
 
     code = "key.missing"
-
-
-class Key:
-    """A private key. What signs is imported when it first signs: that takes a second, which most commands can spare."""
-
-    def __init__(self, secret: bytes) -> None:
-        """ValueError or another exception where `secret` is no key."""
-        self._secret = secret
-        self.address = str(PrivateKey(secret).public_key.to_checksum_address())
-
-    @cached_property
-    def account(self) -> Any:
-        """eth_account's LocalAccount."""
-        from eth_account import Account
-
-        return Account.from_key(self._secret)
 
 
 @dataclass(frozen=True)
@@ -137,32 +118,11 @@ class LocalKeyring:
     def why_missing(self, signer: Signer) -> str:
         return self._missing.get(signer, "the manifest names no key")
 
-    def prepare(self) -> None:
-        """Import what signs now rather than between two blocks."""
-        import_module("eth_account.messages")
-
     def sign_transaction(self, signer: Signer, draft: Draft) -> Signed:
-        fees: dict[str, int] = {"gasPrice": draft.fees.max_fee}
-        if draft.fees.tip is not None:
-            fees = {"type": 2, "maxFeePerGas": draft.fees.max_fee, "maxPriorityFeePerGas": draft.fees.tip}
-        transaction: dict[str, Any] = {
-            "chainId": draft.chain_id,
-            "nonce": draft.nonce,
-            "to": to_checksum_address(draft.call.to),
-            "value": draft.call.value,
-            "data": draft.call.data,
-            "gas": draft.gas,
-            **fees,
-        }
-        signed = self._key(signer).account.sign_transaction(transaction)
-        return Signed(
-            "0x" + signed.hash.hex().removeprefix("0x"), "0x" + signed.raw_transaction.hex().removeprefix("0x")
-        )
+        return self._key(signer).sign_transaction(draft)
 
     def sign_message(self, signer: Signer, text: str) -> str:
-        from eth_account.messages import encode_defunct
-
-        return _hex(self._key(signer).account.sign_message(encode_defunct(text=text)).signature)
+        return self._key(signer).sign_message(text)
 
     def _key(self, signer: Signer) -> Key:
         if signer not in self._open:
@@ -209,12 +169,9 @@ def _from_keystore(secrets: Secrets, ref: KeyRef, what: str) -> Key:
         raise ConfigError(f"{what}: keystore {path} has no password reference", hint="add `password: {env: …}`")
     password = secrets.read(ref.password, f"the password of {path.name}")
     try:
+        # Here and not above: the import takes a second, and only keystores need it.
         from eth_account import Account
 
         return Key(bytes(Account.decrypt(path.read_text(), password)))
     except Exception:
         raise ConfigError(f"{what}: {path} does not open with its password", hint="check file and password") from None
-
-
-def _hex(data: bytes) -> str:
-    return "0x" + bytes(data).hex()
