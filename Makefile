@@ -41,5 +41,8 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format reconciler tests
 
+bench: $(READY)
+	$(BIN)/python bench/apply.py
+
 clean:
 	rm -rf $(VENV) .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis
