@@ -42,7 +42,7 @@ class Secrets:
 
     def __init__(self, root: Path, environ: Mapping[str, str] = os.environ) -> None:
         self._root = root
-        self._environ = environ
+        self.environ = environ
 
     def path(self, name: str) -> Path:
         return self._root / Path(name).expanduser()
@@ -50,7 +50,7 @@ class Secrets:
     def read(self, ref: SecretRef, what: str) -> str:
         """The secret, stripped. Missing where its place is empty, ConfigError where it is there and not fit."""
         if ref.env is not None:
-            value = self._environ.get(ref.env, "").strip()
+            value = self.environ.get(ref.env, "").strip()
             if not value:
                 raise Missing(f"{what}: environment variable {ref.env} is not set", hint=f"export {ref.env}=…")
             return value

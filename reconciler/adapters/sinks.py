@@ -2,11 +2,25 @@
 
 import hashlib
 import os
+import re
 import secrets
+import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from reconciler.core.errors import ConfigError
-from reconciler.core.ports import Stored
+from reconciler.core.ports import Sink, Stored
+
+COMMAND_SECONDS = 60
+
+
+class CheckedSink(Sink, Protocol):
+    """A sink that can be tried before a token is issued for it."""
+
+    def check(self) -> None:
+        """ConfigError where a token could not be written now."""
+        ...
 
 
 class DirectorySink:
@@ -40,6 +54,115 @@ class DirectorySink:
         except (OSError, UnicodeDecodeError):
             return Stored(readable=False)
         return Stored(True, hashlib.sha256(secret.encode()).hexdigest(), secret[-4:]) if secret else Stored(True)
+
+
+class EnvFileSink:
+    """One file of NAME=token lines, mode 0600, as systemd's EnvironmentFile= reads it; other lines are kept."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, name: str, secret: str) -> None:
+        variable = variable_of(name)
+        try:
+            kept = [line for line in self._lines() if not line.startswith(f"{variable}=")]
+            write_private(self._path, "\n".join([*kept, f"{variable}={secret}"]) + "\n")
+        except OSError as error:
+            message = f"cannot write tokens to {self._path}: {error.strerror}"
+            raise ConfigError(message, hint="check tokens.sink.envFile") from None
+
+    def check(self) -> None:
+        """ConfigError where a token could not be written now."""
+        try:
+            write_private(self._path, "".join(f"{line}\n" for line in self._lines()))
+        except OSError as error:
+            message = f"cannot write tokens to {self._path}: {error.strerror}"
+            raise ConfigError(message, hint="check tokens.sink.envFile") from None
+
+    def stored(self, name: str) -> Stored:
+        try:
+            lines = self._lines()
+        except (OSError, UnicodeDecodeError):
+            return Stored(readable=False)
+        found = [line.partition("=")[2] for line in lines if line.startswith(f"{variable_of(name)}=")]
+        return known(found[-1]) if found else Stored(readable=True)
+
+    def _lines(self) -> list[str]:
+        return self._path.read_text().splitlines() if self._path.exists() else []
+
+
+class CommandSink:
+    """A command that takes the token on standard input, and its name in FLEETCTL_TOKEN_NAME. Write-only."""
+
+    def __init__(self, command: str, directory: Path) -> None:
+        self._command = command
+        self._directory = directory
+
+    def write(self, name: str, secret: str) -> None:
+        """Raises ConfigError where the command fails; its output may quote the token, so it is never shown."""
+        environment = {**os.environ, "FLEETCTL_TOKEN_NAME": name}
+        try:
+            done = subprocess.run(
+                self._command,
+                shell=True,
+                cwd=self._directory,
+                env=environment,
+                input=secret,
+                capture_output=True,
+                text=True,
+                timeout=COMMAND_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            raise ConfigError("the token command did not finish", hint="run tokens.sink.command by hand") from None
+        if done.returncode:
+            message = f"the token command failed with exit code {done.returncode}"
+            raise ConfigError(message, hint="run tokens.sink.command by hand")
+
+    def check(self) -> None:
+        """Nothing can be known before it is run."""
+
+    def stored(self, name: str) -> Stored:
+        return Stored(readable=False)
+
+
+class ActionsSink:
+    """An output of a GitHub Actions step, masked in its log first. Write-only."""
+
+    def __init__(self, environ: Mapping[str, str], say: Callable[[str], None]) -> None:
+        self._environ = environ
+        self._say = say
+
+    def write(self, name: str, secret: str) -> None:
+        self._say(f"::add-mask::{secret}")
+        with self._file().open("a") as stream:
+            stream.write(f"{variable_of(name)}={secret}\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def check(self) -> None:
+        """ConfigError outside of a GitHub Actions step."""
+        self._file()
+
+    def stored(self, name: str) -> Stored:
+        return Stored(readable=False)
+
+    def _file(self) -> Path:
+        path = self._environ.get("GITHUB_OUTPUT")
+        if not path:
+            raise ConfigError("GITHUB_OUTPUT is not set", hint="this sink works inside a GitHub Actions step only")
+        return Path(path)
+
+
+def variable_of(name: str) -> str:
+    """The name of a token as an environment variable: air-001/ops is AIR_001_OPS_TOKEN."""
+    return re.sub(r"[^A-Za-z0-9]", "_", name).upper() + "_TOKEN"
+
+
+def known(secret: str) -> Stored:
+    """How a stored secret is recognised without being shown."""
+    secret = secret.strip()
+    return Stored(True, hashlib.sha256(secret.encode()).hexdigest(), secret[-4:]) if secret else Stored(True)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -19,6 +19,7 @@ COMMANDS = {
     "apply": "Make the world as the manifest says",
     "drift": "Compare the world with the manifest: exit code 2 where they differ",
     "keys": "Make keys for machines",
+    "rotate": "Give agents new session tokens",
     "preflight": "Check chain, contracts, services, clocks and balances",
     "journal": "Look at what was recorded before it was sent",
     "schema": "Print the JSON Schema of the manifest",

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import click
+
 from reconciler.adapters.chain import RpcChain
 from reconciler.adapters.checksum import checksum
 from reconciler.adapters.http_api import HttpApi
@@ -17,7 +19,8 @@ from reconciler.adapters.keyring import Holder, LocalKeyring, Missing, Secrets, 
 from reconciler.adapters.probes import Abilities, probe
 from reconciler.adapters.reader import WorldReader
 from reconciler.adapters.rpc import Rpc
-from reconciler.adapters.sinks import DirectorySink
+from reconciler.adapters.sinks import ActionsSink, CheckedSink, CommandSink, DirectorySink, EnvFileSink
+from reconciler.adapters.vault import VaultSink
 from reconciler.adapters.views import Views
 from reconciler.cli.options import Options
 from reconciler.core.effects import Signer
@@ -58,7 +61,7 @@ class Session:
     rpc: Rpc
     chain: RpcChain
     markets: HttpApi | None
-    sink: DirectorySink
+    sink: CheckedSink
     abilities: Abilities
     block: int
 
@@ -131,7 +134,7 @@ async def connected(
         markets = _api("Machine Markets", fleet.services.markets, "api/v1", project.secrets, stack)
         mcr = _api("the MCR API", fleet.services.mcr, "", project.secrets, stack)
         abilities = await probe(chain, rpc, network, [o.address or "" for o in fleet.operators.values()])
-        sink = DirectorySink(options.file.parent / _sink_directory(fleet))
+        sink = _sink(fleet, options.file.parent, project.secrets)
 
         async def snapshot(block: int) -> Reader:
             head = await _caught_up(chain, block)
@@ -171,6 +174,15 @@ async def _caught_up(chain: RpcChain, block: int) -> int:
     raise Unreachable(f"the node is behind: it does not show block {block}", hint="name another rpcUrl")
 
 
-def _sink_directory(fleet: Fleet) -> Path:
-    section = fleet.section(TokensSection) or TokensSection()
-    return Path(section.tokens.sink.directory)
+def _sink(fleet: Fleet, root: Path, secrets: Secrets) -> CheckedSink:
+    sink = (fleet.section(TokensSection) or TokensSection()).tokens.sink
+    if sink.env_file is not None:
+        return EnvFileSink(root / sink.env_file)
+    if sink.command is not None:
+        return CommandSink(sink.command, root)
+    if sink.vault is not None:
+        token = secrets.read(sink.vault.token, "the token of Vault")
+        return VaultSink(sink.vault.address, sink.vault.mount, sink.vault.prefix, token)
+    if sink.github_output is not None:
+        return ActionsSink(secrets.environ, lambda line: click.echo(line, err=True))
+    return DirectorySink(root / (sink.directory or ""))

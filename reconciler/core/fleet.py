@@ -194,6 +194,8 @@ class Guards(Section):
 
     max_spend: Amount | None = None
     """Most that one apply may spend, bonds, transfers, deposits and worst-case gas together."""
+    policy_widening: Literal["ask", "deny", "allow"] = "ask"
+    """A change that gives an agent more authority: `ask` wants --allow-widening, or a yes of its own."""
     max_fee: Amount | None = None
     """Most to pay for one unit of gas, offers for slow transactions included, e.g. 500 gwei."""
     max_removals: int | None = Field(default=None, ge=0)
