@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": "Show what apply would do",
     "apply": "Make the world as the manifest says",
     "drift": "Compare the world with the manifest: exit code 2 where they differ",
+    "status": "Show how every machine is",
     "keys": "Make keys for machines",
     "rotate": "Give agents new session tokens",
     "preflight": "Check chain, contracts, services, clocks and balances",

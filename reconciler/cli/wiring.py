@@ -61,6 +61,7 @@ class Session:
     rpc: Rpc
     chain: RpcChain
     markets: HttpApi | None
+    mcr: HttpApi | None
     sink: CheckedSink
     abilities: Abilities
     block: int
@@ -153,7 +154,7 @@ async def connected(
             max_spend=fleet.guards.max_spend,
         )
         world = World(chain, project.keyring, markets, journal, sink, SystemClock(), snapshot, settings, emit)
-        yield Session(project, options.around(world), rpc, chain, markets, sink, abilities, abilities.block)
+        yield Session(project, options.around(world), rpc, chain, markets, mcr, sink, abilities, abilities.block)
 
 
 def _api(name: str, service: Service | None, root: str, secrets: Secrets, stack: AsyncExitStack) -> HttpApi | None:
