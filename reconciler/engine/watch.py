@@ -92,6 +92,10 @@ class Watch:
                 await self._bump_stuck()
             except Unreachable:
                 progress = False
+            except Exception as error:
+                # Nobody else would wake those who wait.
+                self._give_up(error)
+                raise
             self._expire()
             pause = FIRST if progress else min(pause * 1.5, LONGEST)
 
@@ -138,7 +142,22 @@ class Watch:
             if await overtaken(self._world, flight.sents):
                 await self._drop(flight)
             else:
-                await broadcast(self._world, flight.newest)
+                await self._remind(flight)
+
+    async def _remind(self, flight: Flight) -> None:
+        """Hand it over once more. A refusal now says nothing of what became of it before."""
+        try:
+            await broadcast(self._world, flight.newest)
+        except Rejected as error:
+            self._world.emit(Event(Stage.WAITING, text=f"transaction {flight.newest.hash}: {error}"))
+
+    def _give_up(self, error: Exception) -> None:
+        """All that flies is left to the next run: it is in the journal."""
+        flights, self._flying = list(self._flying.values()), {}
+        for flight in flights:
+            if not flight.landed.done():
+                message = f"transaction {flight.newest.hash} cannot be followed: {error or type(error).__name__}"
+                flight.landed.set_exception(Ambiguous(message, hint="apply again: it will be looked up"))
 
     async def _drop(self, flight: Flight) -> None:
         for sent in flight.sents:

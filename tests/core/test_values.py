@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, bind, expected, placeholders
@@ -15,6 +15,8 @@ from reconciler.core.errors import PlanError
 from reconciler.core.graph import ordered
 from reconciler.core.money import GWEI, PEAQ, Cost, cost_of, format_amount, parse_amount
 
+CALM = settings(deadline=None)
+"""A busy machine is no reason to fail."""
 ID = Output(Address("machine_identity", "m"), "id", expected="7")
 BOB, MACHINE = Signer("operator", "bob"), Signer("machine", "m")
 
@@ -88,17 +90,20 @@ def tupled(value: Any) -> Any:
     return {key: tupled(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
 
 
+@CALM
 @given(JSON)
 def test_same_is_reflexive_in_any_order_of_items_and_keys(value: Any) -> None:
     assert same(value, value)
     assert same(tupled(value), value)
 
 
+@CALM
 @given(JSON, JSON)
 def test_same_is_symmetric(one: Any, other: Any) -> None:
     assert same(one, other) == same(other, one)
 
 
+@CALM
 @given(st.lists(st.text(max_size=4), unique=True, max_size=5), st.text(min_size=5, max_size=6))
 def test_one_item_more_is_a_difference(items: list[str], more: str) -> None:
     assert not same([*items, more], items)
@@ -145,6 +150,7 @@ def a(name: str) -> Address:
     return Address("kind", name)
 
 
+@CALM
 @given(st.dictionaries(st.integers(0, 8), st.sets(st.integers(0, 8)), max_size=9))
 def test_each_comes_after_what_it_needs(graph: dict[int, set[int]]) -> None:
     acyclic = {a(str(node)): [a(str(n)) for n in needs if n < node] for node, needs in graph.items()}
@@ -168,12 +174,14 @@ def test_a_cycle_is_named() -> None:
 # --- money ------------------------------------------------------------------------------------------------------------
 
 
+@CALM
 @given(st.integers(0, 10**40))
 @example(10**39 + 1)
 def test_amounts_survive_being_written_out(wei: int) -> None:
     assert parse_amount(format_amount(wei, 18)) == wei
 
 
+@CALM
 @given(st.integers(0, 10**30))
 def test_a_short_amount_is_never_understated(wei: int) -> None:
     shown = parse_amount(format_amount(wei))

@@ -165,6 +165,10 @@ class Fleetctl:
     def manifest(self) -> Path:
         return self.directory / "fleet.yaml"
 
+    def here(self) -> "Fleetctl":
+        """The same directory and environment, in this process."""
+        return Fleetctl(self.directory, self._environ, inside=True)
+
     def run(self, *arguments: str, expect: int = 0) -> str:
         """What it answered on stdout."""
         code, answer, talk = (self._here if self._inside else self._process)(arguments)
@@ -249,5 +253,4 @@ def apply_fleet(world: World, directory: Path) -> Applied:
     accounts = {path.stem: Account.from_key(path.read_text().strip()) for path in (directory / "keys").iterdir()}
     machines = {name: accounts[name] for name in interop_manifests.MACHINES}
     agents = {name: accounts[name] for name in interop_manifests.AGENTS}
-    inside = Fleetctl(directory, world.environ(key), inside=True)
-    return Applied(fleetctl, inside, operator.address, key, machines, agents, result)
+    return Applied(fleetctl, fleetctl.here(), operator.address, key, machines, agents, result)

@@ -174,10 +174,10 @@ def test_a_changed_policy_ends_the_old_token_and_the_new_one_is_stored(
             found = official.call("search", **who[pairing], token=new[pairing], service_type=FEED)
             assert found["status"] == "completed"
         assert _token(fleet, "dock-1/ops") == untouched
-        fleet.fleetctl.plan(expect=0)
+        fleet.inside.plan(expect=0)
     finally:
         fleet.fleetctl.edit("dailySpendLimit: 70", "dailySpendLimit: 80")
-        fleet.fleetctl.apply()
+        fleet.inside.apply()
 
 
 def _who(fleet: Applied, read: Any, pairing: str) -> dict[str, str]:

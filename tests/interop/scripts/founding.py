@@ -27,8 +27,11 @@ from peaq_os_sdk.types.orchestration.machine import (
 Json = dict[str, Any]
 
 
-def founding_flow(names: list[str], metadata: Json, market: Json, agent: Json, policy: Json) -> Json:
-    """Onboards the proxy of the environment and a machine for each name, as a user of the SDK would."""
+def founding_flow(names: list[str], lower: list[str], metadata: Json, market: Json, agent: Json, policy: Json) -> Json:
+    """Onboards the proxy of the environment and a machine for each name, as a user of the SDK would.
+
+    `lower`: machines whose DIDs are written without the checksum of addresses, as many programs do.
+    """
     proxy = proxy_client()
     gas_station = os.environ["PEAQOS_GAS_STATION_URL"]
     proxy_machine_id = proxy.register_machine()
@@ -36,6 +39,7 @@ def founding_flow(names: list[str], metadata: Json, market: Json, agent: Json, p
     agent_address, agent_key = PeaqosClient.generate_keypair()
     fleet = []
     for name in names:
+        spell = str.lower if name in lower else str
         address, key = PeaqosClient.generate_keypair()
         machine_id = proxy.register_for(address)
         proxy.mint_nft(machine_id, address)
@@ -50,13 +54,13 @@ def founding_flow(names: list[str], metadata: Json, market: Json, agent: Json, p
         machine_client(proxy, key).write_machine_did_attributes(
             machine_id=machine_id,
             nft_token_id=nft_token_id,
-            operator_did=f"did:peaq:{proxy.address}",
+            operator_did=spell(f"did:peaq:{proxy.address}"),
             documentation_url=metadata["documentationUrl"],
             data_api=metadata["dataApi"],
             data_visibility=metadata["dataVisibility"],
         )
         fleet.append({"name": name, "address": address, "key": key, "id": machine_id, "token": nft_token_id})
-        fleet[-1]["funded"] = funded["status"]
+        fleet[-1] |= {"did": spell(f"did:peaq:{address}"), "funded": funded["status"]}
     proxy.write_proxy_did_attributes(proxy_machine_id, [machine["id"] for machine in fleet])
     for machine in fleet:
         machine["record"] = _enrol_machine(proxy, machine, market)
@@ -70,8 +74,7 @@ def founding_flow(names: list[str], metadata: Json, market: Json, agent: Json, p
 
 def _enrol_machine(proxy: PeaqosClient, machine: Json, market: Json) -> str:
     """Id of the machine's record: a draft with a proof by the machine's key, then active."""
-    reference = f"did:peaq:{machine['address']}"
-    asked = CreateMachineIdentityChallengeRequest(identity_ref=reference)
+    asked = CreateMachineIdentityChallengeRequest(identity_ref=machine["did"])
     challenge = proxy.orchestration.create_machine_identity_challenge(asked).item
     proof = MachineIdentityProofInput(challenge.challenge_id, sign(machine["key"], challenge.message))
     request = CreateMachineRequest(
@@ -79,7 +82,7 @@ def _enrol_machine(proxy: PeaqosClient, machine: Json, market: Json) -> str:
         owner_id=f"did:peaq:{proxy.address}",
         machine_type=market["machineType"],
         runtime_profile=market["runtimeProfile"],
-        identity_ref=reference,
+        identity_ref=machine["did"],
         identity_proof=proof,
         capabilities=tuple(market["capabilities"]),
     )
