@@ -15,10 +15,12 @@ from reconciler.adapters.chain import RpcChain
 from reconciler.adapters.checksum import checksum
 from reconciler.adapters.http_api import HttpApi
 from reconciler.adapters.journal_store import JournalStore
-from reconciler.adapters.keyring import Holder, LocalKeyring, Missing, Secrets, keystore_address, open_key
+from reconciler.adapters.keyring import HeldKeys, Holder
+from reconciler.adapters.keys import open_key, stated_address
 from reconciler.adapters.probes import Abilities, probe
 from reconciler.adapters.reader import WorldReader
 from reconciler.adapters.rpc import Rpc
+from reconciler.adapters.secrets import Missing, Secrets
 from reconciler.adapters.sinks import ActionsSink, CheckedSink, CommandSink, DirectorySink, EnvFileSink
 from reconciler.adapters.vault import VaultSink
 from reconciler.adapters.views import Views
@@ -47,7 +49,7 @@ class Project:
     manifest: Manifest
     fleet: Fleet
     resources: tuple[Resource, ...]
-    keyring: LocalKeyring
+    keyring: HeldKeys
     secrets: Secrets
     notices: tuple[str, ...]
 
@@ -84,7 +86,7 @@ def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> P
     manifest = read_manifest(options, environ)
     secrets = Secrets(options.file.parent, environ)
     fleet = _addressed(manifest.fleet, secrets)
-    keyring = LocalKeyring(secrets, _holders(fleet))
+    keyring = HeldKeys(secrets, _holders(fleet))
     kinds = discover()
     notices = (*manifest.notices, *(text for kind in kinds.values() for text in kind.notices(fleet)))
     return Project(manifest, fleet, expand(fleet, kinds), keyring, secrets, notices)
@@ -104,7 +106,7 @@ def _with_address(holding: HoldingT, what: str, secrets: Secrets) -> HoldingT:
 
 
 def _address_of(key: KeyRef | None, what: str, secrets: Secrets) -> str:
-    if key is not None and (stated := keystore_address(secrets, key)):
+    if key is not None and (stated := stated_address(secrets, key)):
         return stated
     try:
         return open_key(secrets, key, f"the key of {what}").address

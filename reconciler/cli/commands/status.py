@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 
 import click
+from pydantic.alias_generators import to_camel
 from rich.table import Table
 from rich.text import Text
 
@@ -46,7 +47,7 @@ async def _look(options: Options) -> list[Health]:
 
 def _data(machine: Health) -> dict[str, object]:
     wei = {name: None if (value := getattr(machine, name)) is None else str(value) for name in ("bond", "balance")}
-    return {**asdict(machine), **wei}
+    return {to_camel(name): value for name, value in {**asdict(machine), **wei}.items()}
 
 
 def _table(machines: list[Health]) -> Table:

@@ -1,0 +1,167 @@
+"""Private keys, wherever they are kept: in this process or behind a remote signer."""
+
+import json
+from typing import Any, Protocol
+
+import httpx
+from eth_account import Account
+from eth_account.messages import encode_defunct
+from eth_account.signers.local import LocalAccount
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from reconciler.adapters.redact import host_of
+from reconciler.adapters.secrets import Missing, Secrets
+from reconciler.core.errors import ConfigError, Unreachable
+from reconciler.core.fleet import KeyRef, Remote
+from reconciler.core.ports import Draft, Signed
+
+REMOTE_SECONDS = 60.0
+
+
+class Key(Protocol):
+    """Signs for one address."""
+
+    @property
+    def address(self) -> str: ...
+    def sign_transaction(self, draft: Draft) -> Signed: ...
+    def sign_message(self, text: str) -> str:
+        """EIP-191 signature, 65 bytes as 0x-hex."""
+        ...
+
+
+class LocalKey:
+    """A key in this process."""
+
+    def __init__(self, account: LocalAccount) -> None:
+        self._account = account
+
+    @property
+    def address(self) -> str:
+        return str(self._account.address)
+
+    def sign_transaction(self, draft: Draft) -> Signed:
+        fees: dict[str, Any] = {"gasPrice": draft.fees.max_fee}
+        if draft.fees.tip is not None:
+            fees = {"type": 2, "maxFeePerGas": draft.fees.max_fee, "maxPriorityFeePerGas": draft.fees.tip}
+        signed = self._account.sign_transaction(
+            {
+                "chainId": draft.chain_id,
+                "nonce": draft.nonce,
+                "to": to_checksum_address(draft.call.to),
+                "value": draft.call.value,
+                "data": draft.call.data,
+                "gas": draft.gas,
+                **fees,
+            }
+        )
+        return Signed(_hex(signed.hash), _hex(signed.raw_transaction))
+
+    def sign_message(self, text: str) -> str:
+        return _hex(self._account.sign_message(encode_defunct(text=text)).signature)
+
+
+class RemoteKey:
+    """A key behind the JSON-RPC of Web3Signer or Clef: it signs, and the key never comes here."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    @property
+    def address(self) -> str:
+        return str(to_checksum_address(self._remote.address))
+
+    def sign_transaction(self, draft: Draft) -> Signed:
+        fees = {"gasPrice": hex(draft.fees.max_fee)}
+        if draft.fees.tip is not None:
+            fees = {"maxFeePerGas": hex(draft.fees.max_fee), "maxPriorityFeePerGas": hex(draft.fees.tip)}
+        transaction = {
+            "from": self.address,
+            "to": to_checksum_address(draft.call.to),
+            "gas": hex(draft.gas),
+            "value": hex(draft.call.value),
+            "data": draft.call.data,
+            "nonce": hex(draft.nonce),
+            "chainId": hex(draft.chain_id),
+            **fees,
+        }
+        clef = self._remote.kind == "clef"
+        answer = self._ask("account_signTransaction" if clef else "eth_signTransaction", transaction)
+        raw = answer.get("raw") if isinstance(answer, dict) else answer
+        if not isinstance(raw, str) or Account.recover_transaction(raw).lower() != self.address.lower():
+            raise self._error("it signed with another key, or not at all")
+        return Signed(_hex(keccak(hexstr=raw)), raw)
+
+    def sign_message(self, text: str) -> str:
+        data = "0x" + text.encode().hex()
+        if self._remote.kind == "clef":
+            signature = self._ask("account_signData", "text/plain", self.address, data)
+        else:
+            signature = self._ask("eth_sign", self.address, data)
+        message = encode_defunct(text=text)
+        if not isinstance(signature, str) or Account.recover_message(message, signature=signature) != self.address:
+            raise self._error("it signed with another key, or not at all")
+        return signature
+
+    def _ask(self, method: str, *params: object) -> object:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+        try:
+            answer = httpx.post(self._remote.url, json=body, timeout=REMOTE_SECONDS).json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise Unreachable(
+                f"no answer from the signer at {host_of(self._remote.url)}: {type(error).__name__}"
+            ) from None
+        if not isinstance(answer, dict) or "result" not in answer:
+            problem = answer.get("error") if isinstance(answer, dict) else None
+            said = problem.get("message") if isinstance(problem, dict) else "no result"
+            raise self._error(str(said)[:200])
+        return answer["result"]
+
+    def _error(self, why: str) -> ConfigError:
+        where = host_of(self._remote.url)
+        return ConfigError(f"the signer at {where} did not sign for {self.address}: {why}", hint="check key.remote")
+
+
+def open_key(secrets: Secrets, ref: KeyRef | None, what: str) -> Key:
+    """The key behind a reference. Missing or ConfigError; neither ever holds key material."""
+    if ref is None:
+        raise Missing(f"{what}: the manifest names no key", hint="add `key:` to it")
+    if ref.remote is not None:
+        return RemoteKey(ref.remote)
+    if ref.keystore is not None:
+        return _from_keystore(secrets, ref, what)
+    text = secrets.read(ref, what)
+    try:
+        return LocalKey(Account.from_key(text))
+    except Exception:
+        raise ConfigError(f"{what} ({ref}) is not a private key", hint="it must be 32 bytes in hex, 0x first") from None
+
+
+def stated_address(secrets: Secrets, ref: KeyRef) -> str | None:
+    """The address that a reference or a keystore file states in the clear; None where neither does."""
+    if ref.remote is not None:
+        return ref.remote.address
+    if ref.keystore is None:
+        return None
+    try:
+        address = json.loads(secrets.path(ref.keystore).read_text()).get("address")
+        return str(to_checksum_address("0x" + address.removeprefix("0x")))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None
+
+
+def _from_keystore(secrets: Secrets, ref: KeyRef, what: str) -> Key:
+    path = secrets.path(ref.keystore or "")
+    if not path.exists():
+        raise Missing(f"{what}: no keystore {path}", hint="check the path")
+    if ref.password is None:
+        raise ConfigError(f"{what}: keystore {path} has no password reference", hint="add `password: {env: …}`")
+    password = secrets.read(ref.password, f"the password of {path.name}")
+    try:
+        return LocalKey(Account.from_key(Account.decrypt(path.read_text(), password)))
+    except Exception:
+        raise ConfigError(f"{what}: {path} does not open with its password", hint="check file and password") from None
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + bytes(data).hex()
