@@ -44,17 +44,16 @@ class LocalKey:
         fees: dict[str, Any] = {"gasPrice": draft.fees.max_fee}
         if draft.fees.tip is not None:
             fees = {"type": 2, "maxFeePerGas": draft.fees.max_fee, "maxPriorityFeePerGas": draft.fees.tip}
-        signed = self._account.sign_transaction(
-            {
-                "chainId": draft.chain_id,
-                "nonce": draft.nonce,
-                "to": to_checksum_address(draft.call.to),
-                "value": draft.call.value,
-                "data": draft.call.data,
-                "gas": draft.gas,
-                **fees,
-            }
-        )
+        transaction: dict[str, Any] = {
+            "chainId": draft.chain_id,
+            "nonce": draft.nonce,
+            "to": to_checksum_address(draft.call.to),
+            "value": draft.call.value,
+            "data": draft.call.data,
+            "gas": draft.gas,
+            **fees,
+        }
+        signed = self._account.sign_transaction(transaction)
         return Signed(_hex(signed.hash), _hex(signed.raw_transaction))
 
     def sign_message(self, text: str) -> str:
@@ -108,9 +107,8 @@ class RemoteKey:
         try:
             answer = httpx.post(self._remote.url, json=body, timeout=REMOTE_SECONDS).json()
         except (httpx.HTTPError, ValueError) as error:
-            raise Unreachable(
-                f"no answer from the signer at {host_of(self._remote.url)}: {type(error).__name__}"
-            ) from None
+            where = host_of(self._remote.url)
+            raise Unreachable(f"no answer from the signer at {where}: {type(error).__name__}") from None
         if not isinstance(answer, dict) or "result" not in answer:
             problem = answer.get("error") if isinstance(answer, dict) else None
             said = problem.get("message") if isinstance(problem, dict) else "no result"

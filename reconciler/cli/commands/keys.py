@@ -19,7 +19,7 @@ def command() -> None:
 @command.command("generate", cls=Command)
 @click.argument("names", nargs=-1)
 def generate_command(options: Options, names: tuple[str, ...]) -> int:
-    """Make a key for every machine and agent that has a `key:` in a file or keystore but no address yet, or for NAMES only.
+    """Make a key for every machine and agent with a `key:` in a file or keystore and no address, or for NAMES only.
 
     The key is written where the manifest says, mode 0600, and its public address into the manifest (or into
     fleet.lock.yaml for machines from a table). Nobody who has an address, or whose file exists, gets another key.
