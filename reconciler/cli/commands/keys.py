@@ -26,12 +26,11 @@ def generate_command(options: Options, names: tuple[str, ...]) -> int:
     """
     manifest = read_manifest(options, None)
     wanted = _keyless(manifest.fleet, names)
-    made: dict[Named, str] = {}
     secrets = Secrets(options.file.parent)
-    for named, key in wanted.items():
-        made[named], path = generate(secrets, key, f"{named[0][:-1]} {named[1]}")
-        click.echo(f"{named[1]}  {made[named]}  {path}")
-    changed = write_addresses(options.file, made) if made else ()
+    made = {named: generate(secrets, key, f"{named[0][:-1]} {named[1]}") for named, key in wanted.items()}
+    changed = write_addresses(options.file, {named: address for named, (address, _) in made.items()}) if made else ()
+    for (_, name), (address, path) in made.items():
+        click.echo(f"{name}  {address}  {path}")
     for path in changed:
         click.echo(f"wrote {path}", err=True)
     if not made:
