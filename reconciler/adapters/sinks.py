@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import subprocess
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -61,12 +62,14 @@ class EnvFileSink:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = threading.Lock()
 
     def write(self, name: str, secret: str) -> None:
         variable = variable_of(name)
         try:
-            kept = [line for line in self._lines() if not line.startswith(f"{variable}=")]
-            write_private(self._path, "\n".join([*kept, f"{variable}={secret}"]) + "\n")
+            with self._lock:
+                kept = [line for line in self._lines() if not line.startswith(f"{variable}=")]
+                write_private(self._path, "\n".join([*kept, f"{variable}={secret}"]) + "\n")
         except OSError as error:
             message = f"cannot write tokens to {self._path}: {error.strerror}"
             raise ConfigError(message, hint="check tokens.sink.envFile") from None
