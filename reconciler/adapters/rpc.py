@@ -16,6 +16,9 @@ BATCH = 200
 """Members of one JSON-RPC batch; providers commonly allow a few hundred."""
 AT_ONCE = 4
 """Batches under way at the same time."""
+SLOW = {"eth_estimateGas"}
+"""Calls that a node works on for long: they travel in small batches, and what is quick does not wait for them."""
+SLOW_BATCH, SLOW_AT_ONCE = 12, 2
 ATTEMPTS = 5
 BEHIND = ("header not found", "unknown block", "block not found")
 """What a node says of a block that it does not have yet."""
@@ -56,6 +59,7 @@ class Rpc:
         self._sleep = sleep
         self._waiting: list[_Waiting] = []
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slow_slots = asyncio.Semaphore(SLOW_AT_ONCE)
         self._ids = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self.batch = BATCH
@@ -81,14 +85,18 @@ class Rpc:
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for start in range(0, len(waiting), self.batch):
-            task = asyncio.ensure_future(self._deliver(waiting[start : start + self.batch]))
+        self._start([w for w in waiting if w.method not in SLOW], self.batch, self._slots)
+        self._start([w for w in waiting if w.method in SLOW], min(self.batch, SLOW_BATCH), self._slow_slots)
+
+    def _start(self, waiting: Sequence[_Waiting], size: int, slots: asyncio.Semaphore) -> None:
+        for start in range(0, len(waiting), size):
+            task = asyncio.ensure_future(self._deliver(waiting[start : start + size], slots))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, group: Sequence[_Waiting]) -> None:
+    async def _deliver(self, group: Sequence[_Waiting], slots: asyncio.Semaphore) -> None:
         try:
-            async with self._slots:
+            async with slots:
                 answers = list(await self._exchange(group))
         except BaseException as error:
             for waiting in group:

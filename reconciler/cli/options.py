@@ -3,12 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
-
-if TYPE_CHECKING:
-    from reconciler.engine.world import World
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,7 +20,7 @@ class Options:
     quiet: bool = False
     debug: bool = False
     timeout: float = 600.0
-    around: "Callable[[World], World]" = field(default=lambda world: world)
+    around: Callable[[Any], Any] = field(default=lambda world: world)
     """Not said on a command line: what a caller puts between the engine and its ports."""
 
     @property

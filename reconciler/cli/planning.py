@@ -1,7 +1,7 @@
 """From a connected session to a plan and what speaks against it: shared by plan, apply and drift."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.adapters.probes import NOBODY
@@ -11,6 +11,7 @@ from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
 from reconciler.core.guards import Refusal, refusals
 from reconciler.core.money import format_amount
 from reconciler.core.plan import Plan, Scene
+from reconciler.core.ports import Reader
 from reconciler.engine.survey import observe_all, survey
 
 LEGACY = (
@@ -25,6 +26,8 @@ class Planned:
     scene: Scene
     refusals: tuple[Refusal, ...]
     block: int
+    wei: Mapping[Signer, int]
+    """What each account that is to pay holds."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
         notices=(*project.notices, *_in_flight(session), *_warnings(await chain_findings(session))),
     )
     plan, scene = await survey(world, scene)
-    return Planned(plan, scene, tuple(await _refusals(session, plan, wishes)), session.block)
+    wei = await _balances(session, plan, reader)
+    return Planned(plan, scene, tuple(await _refusals(session, plan, wishes, wei)), session.block, wei)
 
 
 def _warnings(findings: Sequence[Finding]) -> list[str]:
@@ -67,11 +71,16 @@ def _in_flight(session: Session) -> list[str]:
     return [f"{len(open_)} transaction(s) of an earlier apply are in flight, gas ≤ {cost}; apply settles them first"]
 
 
-async def _refusals(session: Session, plan: Plan, wishes: Wishes) -> list[Refusal]:
+async def _balances(session: Session, plan: Plan, reader: Reader) -> dict[Signer, int]:
+    """Of the same block as everything else, and for the most part read already."""
     signers = list(plan.costs())
-    accounts = {signer: session.world.keyring.address(signer) for signer in signers}
-    wei = await asyncio.gather(*(session.world.chain.balance(accounts[signer]) for signer in signers))
-    found = refusals(plan, session.project.fleet.guards, dict(zip(signers, wei, strict=True)), accounts)
+    found = await asyncio.gather(*(reader.balance(session.world.keyring.address(signer)) for signer in signers))
+    return dict(zip(signers, found, strict=True))
+
+
+async def _refusals(session: Session, plan: Plan, wishes: Wishes, wei: Mapping[Signer, int]) -> list[Refusal]:
+    accounts = {signer: session.world.keyring.address(signer) for signer in wei}
+    found = refusals(plan, session.project.fleet.guards, wei, accounts)
     return [*found, *await _legacy(session, plan, wishes)]
 
 

@@ -16,8 +16,8 @@ MOST_CALLS = 512
 """Calls that one batchAll takes (onchain-v1 §2.7)."""
 MOST_BYTES = 100_000
 """Calldata of one transaction: nodes refuse more than about 128 kB."""
-BLOCK_SHARE = 0.6
-"""Part of a block's gas that one transaction may want."""
+BLOCK_SHARE = 0.23
+"""Part of a block's gas that one transaction may want: four of them, margins included, fill a block."""
 GAS_MARGIN = 1.25
 """Estimates are for the state of a moment; what is not used is not paid."""
 BUMP = 1.25
@@ -101,8 +101,8 @@ class Lane:
         """Try, sign, record and hand over, in nonce order, with no more in flight than the window allows."""
         gas_limit, fees = await self._shared.gauge.read()
         limit = int(gas_limit * BLOCK_SHARE)
-        tried = await asyncio.gather(*(self._tried(chunk, limit) for chunk in self._chunks(jobs, limit)))
-        await self._shared.watch.ready()
+        tries = (self._tried(chunk, limit) for chunk in self._chunks(jobs, limit))
+        tried, *_ = await asyncio.gather(asyncio.gather(*tries), self._shared.watch.ready(), self._know_nonce())
         for part in (part for parts in tried for part in parts):
             while len(self._sending) >= self._window:
                 await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
@@ -157,11 +157,15 @@ class Lane:
         return parts
 
     async def _sign(self, part: _Part, fees: Fees) -> Sent:
+        nonce = await self._know_nonce()
+        sent = await self._signed(part, nonce, fees)
+        self._nonce = nonce + 1
+        return sent
+
+    async def _know_nonce(self) -> int:
         if self._nonce is None:
             self._nonce = await self._world.chain.nonce(self._world.keyring.address(self._signer), "pending")
-        sent = await self._signed(part, self._nonce, fees)
-        self._nonce += 1
-        return sent
+        return self._nonce
 
     async def _signed(self, part: _Part, nonce: int, fees: Fees) -> Sent:
         """Within the limits on fee and spending, signed, and in the journal."""

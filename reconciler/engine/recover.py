@@ -92,20 +92,23 @@ async def drained(world: World, accounts: Iterable[str]) -> bool:
 
     They are another sender's, or ours from a journal that was lost: what they do must be seen before we plan.
     """
-    waited = False
     ours = {sent.sender.lower() for sent in world.journal.unsettled()}
+    waits = (_drained(world, account) for account in accounts if account.lower() not in ours)
+    return any(await asyncio.gather(*waits))
+
+
+async def _drained(world: World, account: str) -> bool:
+    waited = False
     end = world.clock.now() + world.settings.timeout
-    for account in accounts:
-        while account.lower() not in ours:
-            latest, pending = await asyncio.gather(
-                world.chain.nonce(account, "latest"), world.chain.nonce(account, "pending")
-            )
-            if pending <= latest:
-                break
-            waited = True
-            text = f"waiting for {pending - latest} transaction(s) of {account} that are not in the journal"
-            world.emit(Event(Stage.WAITING, text=text))
-            if world.clock.now() >= end:
-                raise Ambiguous(f"{text}: they are still pending", hint="apply again when they are mined")
-            await world.clock.sleep(POLL)
-    return waited
+    while True:
+        latest, pending = await asyncio.gather(
+            world.chain.nonce(account, "latest"), world.chain.nonce(account, "pending")
+        )
+        if pending <= latest:
+            return waited
+        waited = True
+        text = f"waiting for {pending - latest} transaction(s) of {account} that are not in the journal"
+        world.emit(Event(Stage.WAITING, text=text))
+        if world.clock.now() >= end:
+            raise Ambiguous(f"{text}: they are still pending", hint="apply again when they are mined")
+        await world.clock.sleep(POLL)

@@ -15,6 +15,10 @@ from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_boun
 from reconciler.core.ports import Reader
 from reconciler.engine.world import World
 
+MOST_GAS = 8_000_000
+"""Gas of the probes that are tried by one call: nodes limit what a call may take."""
+Probe = tuple[Address, tuple[ChainCall, ...]]
+
 
 async def observe(resource: Resource, reader: Reader) -> Observation[Any]:
     """What is there. Any failure to read is Unreadable, never absent."""
@@ -53,9 +57,41 @@ async def survey(world: World, scene: Scene) -> tuple[Plan, Scene]:
 
 async def _denials(world: World, plan: Plan) -> dict[Address, str]:
     actions = {change.address: change.action for change in plan.changes}
-    asked = [(change, calls) for change in plan.acting for calls in _probes(change, actions)]
-    answers = await asyncio.gather(*(_ask(world, calls) for _, calls in asked))
-    return {change.address: reason for (change, _), reason in zip(asked, answers, strict=True) if reason}
+    asked = [(change.address, calls) for change in plan.acting for calls in _probes(change, actions)]
+    found = await asyncio.gather(*(_refused(world, probes) for probes in _packs(world, asked)))
+    return {address: reason for reasons in found for address, reason in reasons.items()}
+
+
+def _packs(world: World, asked: Sequence[Probe]) -> list[list[Probe]]:
+    """Probes of one signer that can be tried by one call."""
+    packs: list[list[Probe]] = []
+    newest: dict[Signer, int] = {}
+    for probe in asked:
+        signer = probe[1][0].signer
+        if not isinstance(signer, Signer):
+            continue
+        at = newest.get(signer)
+        if at is None or not world.settings.batch or _gas([*packs[at], probe]) > MOST_GAS:
+            newest[signer] = at = len(packs)
+            packs.append([])
+        packs[at].append(probe)
+    return packs
+
+
+def _gas(probes: Iterable[Probe]) -> int:
+    return sum(call.gas for _, calls in probes for call in calls)
+
+
+async def _refused(world: World, probes: Sequence[Probe]) -> dict[Address, str]:
+    """Why which of `probes` would fail now. Those that fail together are halved until the culprits are alone."""
+    reason = await _ask(world, [call for _, calls in probes for call in calls])
+    if not reason:
+        return {}
+    if len(probes) == 1:
+        return {probes[0][0]: reason}
+    half = len(probes) // 2
+    first, second = await asyncio.gather(_refused(world, probes[:half]), _refused(world, probes[half:]))
+    return {**first, **second}
 
 
 def _probes(change: PlannedChange, actions: Mapping[Address, Action]) -> Iterable[tuple[ChainCall, ...]]:
@@ -70,17 +106,14 @@ def _probes(change: PlannedChange, actions: Mapping[Address, Action]) -> Iterabl
             yield step.effect.calls
 
 
-async def _ask(world: World, calls: tuple[ChainCall, ...]) -> str:
-    """Why these calls would fail now, or ""."""
-    signer = calls[0].signer
-    if not isinstance(signer, Signer):
-        return ""
+async def _ask(world: World, calls: Sequence[ChainCall]) -> str:
+    """Why these calls of one signer would fail now, or ""."""
     raws = [world.chain.encode(call) for call in calls]
     if len(raws) > 1 and not world.settings.batch:
         return ""
     raw = raws[0] if len(raws) == 1 else world.chain.pack(raws)
     try:
-        outcome = await world.chain.dry_run(world.keyring.address(signer), raw)
+        outcome = await world.chain.dry_run(world.keyring.address(ChainGroup(tuple(calls)).signer), raw)
     except Unreachable:
         # Not an answer: it will be simulated again before anything is sent.
         return ""

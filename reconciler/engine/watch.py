@@ -10,10 +10,10 @@ from reconciler.engine.events import Event, Stage
 from reconciler.engine.world import World
 
 FIRST, LONGEST = 0.02, 0.5
-"""Seconds between polls: short at first, since a dev node answers at once."""
+"""Seconds between polls: short at first, since a dev node answers at once, and where the next block is due."""
 OVERTAKEN = "overtaken"
-CHECK_AFTER = 20
-"""Polls after which every waiting transaction is looked up by itself and, if need be, handed over again."""
+CHECK_AFTER = 8.0
+"""Seconds without news after which each waiting transaction is looked up by itself and, if need be, sent again."""
 STILL_SECONDS = 20.0
 """Without a new block for so long, a chain is taken to mine only when there are transactions."""
 RESETTLE = 5
@@ -44,6 +44,34 @@ class Flight:
         return "done" if self.mined.ok else "failed"
 
 
+class Rhythm:
+    """When to look for the next block: often just after something happened, and when the next one is due."""
+
+    def __init__(self) -> None:
+        self._stirred = 0.0
+        self._seen: tuple[int, float] | None = None
+        self._due: float | None = None
+
+    def stir(self, now: float) -> None:
+        """Something was sent: where blocks follow transactions, one comes at once."""
+        self._stirred = now
+
+    def block(self, number: int, now: float) -> None:
+        """A new block was seen. It may have come a little earlier, so the next one is awaited a little early too."""
+        self._stirred, self._due = now, None
+        if self._seen is not None and number > self._seen[0]:
+            self._due = now + (now - self._seen[1]) / (number - self._seen[0]) - FIRST
+        self._seen = number, now
+
+    def pause(self, now: float) -> float:
+        """Longer as it stays quiet, but never past the moment at which the next block is due."""
+        if self._due is not None and self._due <= now:
+            self._stirred, self._due = self._due, None
+        quiet = now - self._stirred
+        wanted = quiet / 4 if self._due is None else min(quiet, self._due - now)
+        return max(FIRST, min(wanted, LONGEST))
+
+
 class Watch:
     """Follows every transaction of a run. Waits are bounded by the settings' timeout."""
 
@@ -54,6 +82,7 @@ class Watch:
         self._landed: list[Flight] = []
         self._task: asyncio.Task[None] | None = None
         self._last: Block | None = None
+        self._rhythm = Rhythm()
         self.reorged = False
         self.count = 0
 
@@ -77,33 +106,38 @@ class Watch:
     def _fly(self, flight: Flight) -> None:
         for sent in flight.sents:
             self._flying[sent.hash] = flight
+        self._rhythm.stir(self._world.clock.now())
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._poll())
 
     async def _poll(self) -> None:
-        pause, polls = FIRST, 0
+        clock, waiting = self._world.clock, len(self._flying)
+        checked = clock.now()
         while self._flying:
-            await self._world.clock.sleep(pause)
-            polls += 1
+            await clock.sleep(self._rhythm.pause(clock.now()))
             try:
-                progress = await self._look()
-                if polls % CHECK_AFTER == 0:
+                await self._look()
+                if len(self._flying) < waiting:
+                    checked = clock.now()
+                elif clock.now() - checked >= CHECK_AFTER:
+                    checked = clock.now()
                     await self._check_all()
+                waiting = len(self._flying)
                 await self._bump_stuck()
             except Unreachable:
-                progress = False
+                self._rhythm.stir(clock.now() - LONGEST)
             except Exception as error:
                 # Nobody else would wake those who wait.
                 self._give_up(error)
                 raise
             self._expire()
-            pause = FIRST if progress else min(pause * 1.5, LONGEST)
 
-    async def _look(self) -> bool:
-        """Read the blocks that are new since the last look; True where there were any."""
+    async def _look(self) -> None:
+        """Read the blocks that are new since the last look."""
         head, last = await self._world.chain.head(), self._last
         if last is not None and head.hash == last.hash:
-            return False
+            return
+        self._rhythm.block(head.number, self._world.clock.now())
         first = head.number if last is None else min(last.number, head.number)
         between = (self._world.chain.block(n) for n in range(first, head.number))
         blocks = [*await asyncio.gather(*between), head]
@@ -117,10 +151,10 @@ class Watch:
         if last is None or not late:
             # Else the node shows the block before its receipts: the same blocks are read again.
             self._last = head
-        return not late
 
     async def _land(self, found: Mapping[str, Mined]) -> None:
         ours = {tx_hash: mined for tx_hash, mined in found.items() if tx_hash in self._flying}
+        # Together: one commit of the journal, and those who wait go on at the same moment.
         await asyncio.gather(*(self._world.journal.mined(mined) for mined in ours.values()))
         for tx_hash, mined in ours.items():
             flight = self._flying.get(tx_hash)
@@ -222,8 +256,11 @@ class Watch:
         raise Ambiguous("the chain keeps reorganising", hint="apply again later to settle what was sent")
 
     async def _reorganised_if_any_moved(self) -> None:
-        found = await self._world.chain.mined([f.mined.hash for f in self._landed if f.mined])
-        if any(f.mined and found.get(f.mined.hash) != f.mined for f in self._landed):
+        """What is in a block stays as it was for as long as the block has its hash."""
+        hashes = {f.mined.block: f.mined.block_hash for f in self._landed if f.mined}
+        blocks = await asyncio.gather(*(self._world.chain.block(number) for number in hashes))
+        now = {block.number: block.hash for block in blocks if block is not None}
+        if any(f.mined and now.get(f.mined.block) != f.mined.block_hash for f in self._landed):
             await self._reorganised()
 
     async def _close(self) -> None:

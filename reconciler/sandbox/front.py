@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +53,9 @@ class Front:
         self._accounts = accounts
         self._faults = faults
         self._sending = asyncio.Lock()
+        self.requests = 0
+        self.calls: Counter[str] = Counter()
+        """How often each method was called, batch members one by one."""
 
     async def answer(self, body: bytes) -> Reply:
         """Raises Drop when the client shall get nothing."""
@@ -62,6 +66,8 @@ class Front:
         calls = parsed if isinstance(parsed, list) else [parsed]
         if not calls or not all(isinstance(call, dict) for call in calls):
             return Reply(_answer(None, error=shapes.error(BAD_REQUEST, "invalid request")))
+        self.requests += 1
+        self.calls.update(str(call.get("method")) for call in calls)
         after = False
         for rule in self._faults.of_request(calls):
             after = after or rule.action == "dropAfter"

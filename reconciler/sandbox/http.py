@@ -15,6 +15,7 @@ from reconciler.sandbox.faults import BadRule, Faults
 from reconciler.sandbox.front import Drop, Front
 
 RPC_FAULTS = "/sandbox/faults/rpc"
+RPC_CALLS = "/sandbox/calls/rpc"
 CONTROL = "/sandbox/control"
 HEALTH = "/sandbox/health"
 
@@ -31,7 +32,7 @@ class Dispatcher:
         path = scope.get("path", "")
         if path.rstrip("/") == "/rpc":
             await self._rpc(scope, receive, send)
-        elif path in (RPC_FAULTS, CONTROL, HEALTH):
+        elif path in (RPC_FAULTS, RPC_CALLS, CONTROL, HEALTH):
             await self._control(scope, receive, send)
         else:
             await self._services(scope, receive, send)
@@ -59,11 +60,12 @@ class RpcApp:
 
 
 class ControlApi:
-    """Faults of the RPC, operations on the chain, and whether all is up."""
+    """Faults and calls of the RPC, operations on the chain, and whether all is up."""
 
-    def __init__(self, control: Control, faults: Faults, *, node_pid: int) -> None:
+    def __init__(self, control: Control, faults: Faults, front: Front, *, node_pid: int) -> None:
         self._control = control
         self._faults = faults
+        self._front = front
         self._node_pid = node_pid
 
     def app(self) -> Starlette:
@@ -72,6 +74,7 @@ class ControlApi:
             routes=[
                 Route(HEALTH, self._health),
                 Route(RPC_FAULTS, self._set_faults, methods=["GET", "POST", "DELETE"]),
+                Route(RPC_CALLS, self._calls),
                 Route(CONTROL, self._operate, methods=["POST"]),
             ]
         )
@@ -88,6 +91,9 @@ class ControlApi:
             except BadRule as error:
                 return JSONResponse({"error": str(error)}, 400)
         return JSONResponse(self._faults.show())
+
+    async def _calls(self, _: Request) -> Response:
+        return JSONResponse({"requests": self._front.requests, "calls": dict(self._front.calls)})
 
     async def _operate(self, request: Request) -> Response:
         try:

@@ -72,8 +72,9 @@ async def _assemble(rpc: NodeRpc, node: Node, directory: Path, settings: Setting
     own = [settings.operator_address]
     accounts = Accounts(rpc, chain_id=config.chain_id, contracts=config.contracts, own=own)
     faults = Faults()
-    control = ControlApi(Control(chain, accounts, first_block), faults, node_pid=node.process.pid)
-    return Dispatcher(RpcApp(Front(rpc, accounts, faults)), control.app(), build_services(config))
+    front = Front(rpc, accounts, faults)
+    control = ControlApi(Control(chain, accounts, first_block), faults, front, node_pid=node.process.pid)
+    return Dispatcher(RpcApp(front), control.app(), build_services(config))
 
 
 async def _end_with(node: Node, server: uvicorn.Server) -> None:

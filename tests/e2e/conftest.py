@@ -9,6 +9,8 @@ import pytest
 from e2e_harness import World, Yard, count_writes
 
 from reconciler.sandbox.info import SandboxInfo
+from reconciler.sandbox.lifecycle import running
+from reconciler.sandbox.node import free_port
 
 _NUMBERS = count(1)
 
@@ -26,6 +28,17 @@ def world(shared_world: World) -> Iterator[World]:
     count_writes(shared_world)
     yield shared_world
     shared_world.well()
+
+
+@pytest.fixture(scope="session")
+def slow_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A sandbox with a block every half second, so that there is time to interfere."""
+    with (
+        running(tmp_path_factory.mktemp("slow"), port=free_port(), block_time=0.5) as info,
+        httpx.Client(timeout=30, trust_env=False) as http,
+    ):
+        count_writes(found := World(info, http))
+        yield found
 
 
 @pytest.fixture

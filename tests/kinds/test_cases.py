@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from kinds_harness import HERE, KINDS, play, shown, yaml
 
+from reconciler.core.kind import Strength
+
 FILES = {f"{path.parent.name}/{path.stem}": path for path in sorted(HERE.glob("cases/*/*.yaml"))}
 CASES: Mapping[str, Mapping[str, Any]] = {name: yaml(path.read_text()) for name, path in FILES.items()}
 SORTS = ("absent", "equal", "differs", "unreadable", "blocked")
@@ -64,3 +66,9 @@ def test_a_case_says_what_its_sort_demands(name: str) -> None:
 
 def test_no_exception_names_what_is_no_kind() -> None:
     assert {kind for kind, _ in IMPOSSIBLE} <= set(KINDS)
+
+
+def test_the_first_top_up_shares_the_transaction_of_the_registration() -> None:
+    case = CASES["wallet_funding/rides-with-the-registration"]
+    (need,) = KINDS["wallet_funding"].needs(play(case).change(case["resource"]).resource.spec)
+    assert (str(need.address), need.strength) == ("machine_identity/m1", Strength.RIDES)

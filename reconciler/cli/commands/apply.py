@@ -1,6 +1,7 @@
 """fleetctl apply: settle what is open, plan, ask, run, and say how it ended."""
 
 import asyncio
+import signal
 import sys
 
 import click
@@ -80,7 +81,7 @@ async def _apply(options: Options, project: Project, wishes: Wishes, *, yes: boo
             if any(_delivers(step) for change in planned.plan.acting for step in change.steps):
                 session.sink.check()
             _consent_to_widening(options, session, planned, wishes)
-            if planned.plan.acting and not yes and not click.confirm("Apply this plan?", default=False, err=True):
+            if planned.plan.acting and not yes and not _agreed("Apply this plan?"):
                 click.echo("Declined; nothing was done.", err=True)
                 return 1
             result = await run(options, session, planned, relay)
@@ -103,7 +104,7 @@ def _consent_to_widening(options: Options, session: Session, planned: Planned, w
     if not count or wishes.allow_widening or session.project.fleet.guards.policy_widening == "allow":
         return
     question = f"Give agents more authority at {count} pairing(s), marked ▲ above?"
-    if options.json or not sys.stdin.isatty() or not click.confirm(question, default=False, err=True):
+    if options.json or not sys.stdin.isatty() or not _agreed(question):
         message = f"the plan gives agents more authority at {count} pairing(s), and nobody agreed to that"
         raise UnsafePlan(message, hint="pass --allow-widening, or set guards.policyWidening to allow")
 
@@ -128,11 +129,21 @@ async def _plan(options: Options, session: Session, wishes: Wishes, relay: Relay
 async def _settled_earlier(options: Options, session: Session, planned: Planned, relay: Relay) -> bool:
     """Settle what earlier runs left open; True where that may have changed the world."""
     wanted = {Label(str(change.address), step.title) for change in planned.plan.acting for step in change.steps}
-    accounts = sorted({session.world.keyring.address(signer) for signer in planned.plan.costs()})
+    # Who holds nothing has nothing in the pool either: it could not be paid for.
+    accounts = sorted({session.world.keyring.address(signer) for signer, wei in planned.wei.items() if wei})
     with Meter(options, "settling an earlier apply", 1) as meter:
         relay.meter = meter
         recovered = await recover(session.world, wanted.__contains__)
         return await drained(session.world, accounts) or recovered > 0
+
+
+def _agreed(question: str) -> bool:
+    # The loop turns Ctrl-C into a cancellation, which nothing would notice while we wait for an answer here.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return bool(click.confirm(question, default=False, err=True))
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _delivers(step: Step) -> bool:

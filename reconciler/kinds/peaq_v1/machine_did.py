@@ -1,5 +1,6 @@
 """The attributes of a machine's DID: flat text, written by the machine's own key, all changes in one atomic batch."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -68,7 +69,8 @@ class MachineDid(Kind[Spec, State]):
             yield Need(Address(kind, spec.address.name))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
-        state = {name: await read.attribute(spec.account, name) for name in spec.declared}
+        values = await asyncio.gather(*(read.attribute(spec.account, name) for name in spec.declared))
+        state = dict(zip(spec.declared, values, strict=True))
         return Present(state) if any(value is not None for value in state.values()) else Absent()
 
     def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:
