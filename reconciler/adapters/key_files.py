@@ -27,7 +27,9 @@ def generate(secrets: Secrets, ref: KeyRef, what: str) -> tuple[str, Path]:
             raise ConfigError(f"the keystore of {what} has no password reference", hint="add `password: {env: …}`")
         text = json.dumps(Account.encrypt(account.key, secrets.read(ref.password, f"the password of {path.name}")))
     try:
-        write_private(path, text + "\n")
+        write_private(path, text + "\n", new=True)
+    except FileExistsError:
+        return open_key(secrets, ref, f"the key of {what}").address, path
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}", hint="check the directory") from None
     return str(account.address), path

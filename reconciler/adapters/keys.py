@@ -4,6 +4,7 @@ import json
 from typing import Any, Protocol
 
 import httpx
+import rlp  # type: ignore[import-untyped]
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
@@ -87,9 +88,16 @@ class RemoteKey:
         clef = self._remote.kind == "clef"
         answer = self._ask("account_signTransaction" if clef else "eth_signTransaction", transaction)
         raw = answer.get("raw") if isinstance(answer, dict) else answer
-        if not isinstance(raw, str) or Account.recover_transaction(raw).lower() != self.address.lower():
-            raise self._error("it signed with another key, or not at all")
-        return Signed(_hex(keccak(hexstr=raw)), raw)
+        try:
+            signer, content = Account.recover_transaction(raw), _content(raw)
+        except Exception:
+            raise self._error("what it answered is no signed transaction") from None
+        if signer != self.address:
+            raise self._error("it signed with another key")
+        # Clef lets its user edit what is signed; ours is what was planned, simulated and will be recorded.
+        if content != _content_of(draft):
+            raise self._error("it signed another transaction than was asked for")
+        return Signed(_hex(keccak(hexstr=str(raw))), str(raw))
 
     def sign_message(self, text: str) -> str:
         data = "0x" + text.encode().hex()
@@ -97,10 +105,13 @@ class RemoteKey:
             signature = self._ask("account_signData", "text/plain", self.address, data)
         else:
             signature = self._ask("eth_sign", self.address, data)
-        message = encode_defunct(text=text)
-        if not isinstance(signature, str) or Account.recover_message(message, signature=signature) != self.address:
-            raise self._error("it signed with another key, or not at all")
-        return signature
+        try:
+            signer = Account.recover_message(encode_defunct(text=text), signature=signature)
+        except Exception:
+            raise self._error("what it answered is no signature") from None
+        if signer != self.address:
+            raise self._error("it signed with another key")
+        return str(signature)
 
     def _ask(self, method: str, *params: object) -> object:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
@@ -159,6 +170,26 @@ def _from_keystore(secrets: Secrets, ref: KeyRef, what: str) -> Key:
         return LocalKey(Account.from_key(Account.decrypt(path.read_text(), password)))
     except Exception:
         raise ConfigError(f"{what}: {path} does not open with its password", hint="check file and password") from None
+
+
+def _content(raw: Any) -> tuple[object, ...]:
+    """What a signed transaction says: chain, nonce, fee, tip, gas, to, value and data."""
+    data = bytes.fromhex(raw.removeprefix("0x"))
+    if data[0] == 2:
+        chain, nonce, tip, fee, gas, to, value, call, access, *_ = rlp.decode(data[1:])
+        if access:
+            raise ValueError("nobody asked for an access list")
+    else:
+        nonce, fee, gas, to, value, call, v, *_ = rlp.decode(data)
+        chain, tip = ((int.from_bytes(v) - 35) // 2).to_bytes(32), None
+    numbers = (None if part is None else int.from_bytes(part) for part in (chain, nonce, fee, tip, gas, value))
+    return (*numbers, to, call)
+
+
+def _content_of(draft: Draft) -> tuple[object, ...]:
+    call, fees = draft.call, draft.fees
+    numbers = (draft.chain_id, draft.nonce, fees.max_fee, fees.tip, draft.gas, call.value)
+    return (*numbers, bytes.fromhex(call.to.removeprefix("0x")), bytes.fromhex(call.data.removeprefix("0x")))
 
 
 def _hex(data: bytes) -> str:

@@ -138,23 +138,27 @@ class ActionsSink:
 
     def write(self, name: str, secret: str) -> None:
         self._say(f"::add-mask::{secret}")
-        with self._file().open("a") as stream:
-            stream.write(f"{variable_of(name)}={secret}\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        self._append(f"{variable_of(name)}={secret}\n")
 
     def check(self) -> None:
         """ConfigError outside of a GitHub Actions step."""
-        self._file()
+        self._append("")
 
     def stored(self, name: str) -> Stored:
         return Stored(readable=False)
 
-    def _file(self) -> Path:
+    def _append(self, text: str) -> None:
         path = self._environ.get("GITHUB_OUTPUT")
+        hint = "this sink works inside a GitHub Actions step only"
         if not path:
-            raise ConfigError("GITHUB_OUTPUT is not set", hint="this sink works inside a GitHub Actions step only")
-        return Path(path)
+            raise ConfigError("GITHUB_OUTPUT is not set", hint=hint)
+        try:
+            with Path(path).open("a") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise ConfigError(f"cannot write to GITHUB_OUTPUT: {error.strerror}", hint=hint) from None
 
 
 def variable_of(name: str) -> str:
@@ -168,8 +172,11 @@ def known(secret: str) -> Stored:
     return Stored(True, hashlib.sha256(secret.encode()).hexdigest(), secret[-4:]) if secret else Stored(True)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 so that it is whole and on disk when this returns; its directory is made 0700."""
+def write_private(path: Path, text: str, *, new: bool = False) -> None:
+    """Write a file of mode 0600 so that it is whole and on disk when this returns; its directory is made 0700.
+
+    FileExistsError where it is to be `new` and is not, however late it came.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -178,7 +185,11 @@ def write_private(path: Path, text: str) -> None:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
+        if new:
+            os.link(temporary, path)
+            temporary.unlink()
+        else:
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

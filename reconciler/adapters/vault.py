@@ -28,13 +28,18 @@ class VaultSink:
 
     def check(self) -> None:
         """ConfigError where Vault does not answer us, or not with this token."""
-        if self._ask("GET", ".check").status_code not in (200, 404):
+        response = self._ask("GET", ".check")
+        if response.status_code == 403:
             raise self._error("it refuses our token")
+        if response.status_code == 404 and _errors(response):
+            raise self._error(f"nothing is mounted at {self._mount}")
+        if response.status_code not in (200, 404):
+            raise self._error(f"it answered {response.status_code}")
 
     def stored(self, name: str) -> Stored:
         try:
             response = self._ask("GET", name)
-            if response.status_code == 404:
+            if response.status_code == 404 and not _errors(response):
                 return Stored(readable=True)
             secret = response.json()["data"]["data"]["token"] if response.status_code == 200 else None
         except (ConfigError, ValueError, KeyError, TypeError):
@@ -53,3 +58,11 @@ class VaultSink:
 
     def _error(self, why: str) -> ConfigError:
         return ConfigError(f"Vault at {host_of(self._address)} cannot be used: {why}", hint="check tokens.sink.vault")
+
+
+def _errors(response: httpx.Response) -> bool:
+    """True where a 404 is not about a secret: of one that is not there Vault has nothing to say."""
+    try:
+        return bool(response.json().get("errors"))
+    except (ValueError, AttributeError):
+        return True

@@ -41,7 +41,7 @@ def command(options: Options, *, yes: bool, no_batch: bool, **given: bool) -> in
     if not yes and (options.json or not sys.stdin.isatty()):
         raise ConfigError("there is no terminal to ask on", hint="pass --yes to apply without being asked")
     project = open_project(options)
-    check_keys(project)
+    check_keys(project, "operator", "agent", "machine")
     wishes = Wishes(project.keyring.has, **given)
     accounts = [operator.address or "" for operator in project.fleet.operators.values()]
     locks = user_state_path("fleetctl") / "locks"
@@ -49,10 +49,12 @@ def command(options: Options, *, yes: bool, no_batch: bool, **given: bool) -> in
         return asyncio.run(_apply(options, project, wishes, yes=yes, batch=not no_batch))
 
 
-def check_keys(project: Project) -> None:
-    """Open every key that is here, before anything is done: all that is wrong with them is said at once."""
+def check_keys(project: Project, *roles: str) -> None:
+    """Open every key of these roles that is here, before anything is done: all that is wrong is said at once."""
     problems: list[ConfigError] = []
     for signer in project.keyring.holders:
+        if signer.role not in roles:
+            continue
         try:
             if not project.keyring.has(signer) and signer.role == "operator":
                 why = project.keyring.why_missing(signer)

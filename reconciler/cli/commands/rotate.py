@@ -14,6 +14,7 @@ from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import Planned, Wishes, make_plan
 from reconciler.cli.render.progress import Meter
 from reconciler.cli.wiring import Project, Session, connected, open_project
+from reconciler.core.change import Action
 from reconciler.core.errors import ConfigError
 from reconciler.core.kind import Resource
 from reconciler.core.observation import Present
@@ -52,7 +53,7 @@ def command(options: Options, *, due: bool, within: float, **given: tuple[str, .
     project = open_project(options)
     if not any(choice.names(resource) for resource in project.resources):
         raise ConfigError("no pairing of the manifest is meant", hint="check --machine and --agent")
-    check_keys(project)
+    check_keys(project, "agent")
     accounts = [operator.address or "" for operator in project.fleet.operators.values()]
     locks = user_state_path("fleetctl") / "locks"
     with locked(locks, project.fleet.network.chain_id, accounts, f"rotate of {options.file}"):
@@ -70,6 +71,8 @@ async def _rotate(options: Options, project: Project, choice: Choice) -> int:
             planned = _only(planned, choice)
             if not options.json:
                 print_plan(options, session, planned)
+            if planned.plan.acting:
+                session.sink.check()
             result = await run(options, session, planned, relay)
             code = exit_code(planned, result)
             report(options, session, planned, result, code)
@@ -79,9 +82,12 @@ async def _rotate(options: Options, project: Project, choice: Choice) -> int:
 
 
 async def _asked(session: Session, choice: Choice) -> Session:
-    """The session with every chosen token's present session marked to be replaced."""
-    resources = session.project.resources
-    tokens = [resource for resource in resources if choice.names(resource)]
+    """A session about nothing but the chosen tokens and their records, each session asked for marked as retired."""
+    tokens = [resource for resource in session.project.resources if choice.names(resource)]
+    machines = {resource.address.name.partition("/")[0] for resource in tokens}
+    records = [
+        r for r in session.project.resources if r.address.kind == "machine_record" and r.address.name in machines
+    ]
     found = await observe_all(tokens, await session.world.snapshot(0))
     marked: dict[object, Resource] = {}
     for resource in tokens:
@@ -89,7 +95,7 @@ async def _asked(session: Session, choice: Choice) -> Session:
         if isinstance(observation, Present) and _is_due(observation.state.seconds_left, choice):
             spec = replace(resource.spec, retired=str(observation.state.pairing.get("sessionId")))  # type: ignore[type-var]
             marked[resource.address] = Resource(resource.kind, spec)
-    changed = tuple(marked.get(resource.address, resource) for resource in resources)
+    changed = (*records, *(marked.get(resource.address, resource) for resource in tokens))
     return replace(session, project=replace(session.project, resources=changed))
 
 
@@ -98,6 +104,9 @@ def _is_due(seconds_left: float | None, choice: Choice) -> bool:
 
 
 def _only(planned: Planned, choice: Choice) -> Planned:
-    """The plan without what this command is not about."""
-    changes = tuple(change for change in planned.plan.changes if choice.names(change.resource))
-    return replace(planned, plan=Plan(changes, planned.plan.gas_price), refusals=())
+    """The plan without what this command is not about; the first token of a pairing comes with the pairing."""
+    chosen = [change for change in planned.plan.changes if choice.names(change.resource)]
+    unpaired = sum(change.action is Action.CREATE for change in chosen)
+    notices = (f"{unpaired} pairing(s) do not exist yet; apply makes them",) if unpaired else ()
+    changes = tuple(change for change in chosen if change.action is not Action.CREATE)
+    return replace(planned, plan=Plan(changes, planned.plan.gas_price, notices), refusals=())

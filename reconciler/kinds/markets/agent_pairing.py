@@ -137,7 +137,7 @@ class AgentPairing(Kind[Spec, Json]):
         if policy is not None:
             before = observed["delegationPolicy"]
             changes += tuple(
-                FieldChange(f"delegationPolicy.{name}", before[name], value, widens=_widens(name, before[name], value))
+                FieldChange(f"delegationPolicy.{name}", before[name], value, widens=_widens(name, before, value))
                 for name, value in policy.items()
                 if not same(value, before[name])
             )
@@ -210,12 +210,14 @@ def _wire(policy: DelegationPolicy) -> dict[str, Any]:
     return policy.model_dump(by_alias=True, mode="json")
 
 
-def _widens(name: str, before: Any, after: Any) -> bool:
-    """True where the new value of a policy's field lets the agent do what the old one did not."""
+def _widens(name: str, policy: Json, after: Any) -> bool:
+    """True where the new value of a policy's field lets the agent do what the old policy did not."""
+    before = policy[name]
     if name in ("perTransactionLimit", "dailySpendLimit"):
         return before is not None and (after is None or after > before)
     if name == "currency":
-        return True
+        # Which of two currencies is worth more is not for us to say; without a limit neither says anything.
+        return policy["perTransactionLimit"] is not None or policy["dailySpendLimit"] is not None
     lost, gained = set(before) - set(after), set(after) - set(before)
     if name.startswith("denied"):
         return bool(lost)
