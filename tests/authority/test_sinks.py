@@ -114,9 +114,8 @@ def test_a_place_that_cannot_be_written_is_told_by_the_check(tmp_path: Path, mak
 
 
 def test_a_command_gets_the_token_on_its_standard_input(tmp_path: Path) -> None:
-    sink = CommandSink(
-        'cat > "got-$(echo $FLEETCTL_TOKEN_NAME | tr / -)"; tr "\\0" " " < /proc/$$/cmdline > seen', tmp_path
-    )
+    seen = 'tr "\\0" " " < /proc/$$/cmdline > seen'
+    sink = CommandSink(f'cat > "got-$(echo $FLEETCTL_TOKEN_NAME | tr / -)"; {seen}', tmp_path)
     sink.check()
     assert list(tmp_path.iterdir()) == []
     sink.write(NAME, TOKEN)
@@ -190,7 +189,7 @@ def test_vault_that_cannot_be_used_is_told_and_never_taken_for_empty(serve: Serv
     for sink, why in cases:
         with pytest.raises(ConfigError, match=why):
             sink.check()
-        with pytest.raises(ConfigError, match="Vault at http://127.0.0.1") as failed:
+        with pytest.raises(ConfigError, match=r"Vault at http://127\.0\.0\.1") as failed:
             sink.write(NAME, TOKEN)
         assert TOKEN not in str(failed.value)
         assert sink.stored(NAME) == UNREADABLE

@@ -6,7 +6,6 @@ import time
 from dataclasses import asdict
 
 import click
-from pydantic.alias_generators import to_camel
 from rich.table import Table
 from rich.text import Text
 
@@ -47,7 +46,12 @@ async def _look(options: Options) -> list[Health]:
 
 def _data(machine: Health) -> dict[str, object]:
     wei = {name: None if (value := getattr(machine, name)) is None else str(value) for name in ("bond", "balance")}
-    return {to_camel(name): value for name, value in {**asdict(machine), **wei}.items()}
+    return {_camel(name): value for name, value in {**asdict(machine), **wei}.items()}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.title, rest))
 
 
 def _table(machines: list[Health]) -> Table:
