@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -65,6 +65,9 @@ class FakeReader:
         await asyncio.sleep(0)
         found = _answer(self._world.attributes.get(account, {})).get(name)
         return None if found is None else str(_answer(found))
+
+    async def attributes(self, account: str, names: Iterable[str]) -> Mapping[str, str | None]:
+        return {name: await self.attribute(account, name) for name in names}
 
     async def items(self, *path: str) -> Sequence[Json]:
         await asyncio.sleep(0)

@@ -41,6 +41,12 @@ def results(function: str, data: bytes) -> tuple[Any, ...]:
         raise ValueError(f"{split(function)[0]} answered data of another shape") from error
 
 
+@lru_cache(maxsize=20_000)
+def question(function: str, args: tuple[object, ...]) -> bytes:
+    """Calldata of a read: the same few are asked again and again."""
+    return calldata(function, args)
+
+
 def _types(text: str) -> tuple[str, ...]:
     return tuple(part.to_type_str() for part in parse(text).components) if text != "()" else ()
 

@@ -1,13 +1,12 @@
 """Private keys, wherever they are kept: in this process or behind a remote signer."""
 
 import json
+from functools import cached_property
 from typing import Any, Protocol
 
 import httpx
 import rlp  # type: ignore[import-untyped]
-from eth_account import Account
-from eth_account.messages import encode_defunct
-from eth_account.signers.local import LocalAccount
+from eth_keys.datatypes import PrivateKey
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
@@ -32,14 +31,23 @@ class Key(Protocol):
 
 
 class LocalKey:
-    """A key in this process."""
+    """A key in this process. What signs is imported when it first signs: that takes a second, which most can spare."""
 
-    def __init__(self, account: LocalAccount) -> None:
-        self._account = account
+    def __init__(self, secret: bytes) -> None:
+        """ValueError or another exception where `secret` is no key."""
+        self._secret = secret
+        self._address = str(PrivateKey(secret).public_key.to_checksum_address())
 
     @property
     def address(self) -> str:
-        return str(self._account.address)
+        return self._address
+
+    @cached_property
+    def _account(self) -> Any:
+        """eth_account's LocalAccount."""
+        from eth_account import Account
+
+        return Account.from_key(self._secret)
 
     def sign_transaction(self, draft: Draft) -> Signed:
         fees: dict[str, Any] = {"gasPrice": draft.fees.max_fee}
@@ -58,6 +66,8 @@ class LocalKey:
         return Signed(_hex(signed.hash), _hex(signed.raw_transaction))
 
     def sign_message(self, text: str) -> str:
+        from eth_account.messages import encode_defunct
+
         return _hex(self._account.sign_message(encode_defunct(text=text)).signature)
 
 
@@ -88,6 +98,8 @@ class RemoteKey:
         clef = self._remote.kind == "clef"
         answer = self._ask("account_signTransaction" if clef else "eth_signTransaction", transaction)
         raw = answer.get("raw") if isinstance(answer, dict) else answer
+        from eth_account import Account
+
         try:
             signer, content = Account.recover_transaction(raw), _content(raw)
         except Exception:
@@ -101,6 +113,9 @@ class RemoteKey:
 
     def sign_message(self, text: str) -> str:
         data = "0x" + text.encode().hex()
+        from eth_account import Account
+        from eth_account.messages import encode_defunct
+
         if self._remote.kind == "clef":
             signature = self._ask("account_signData", "text/plain", self.address, data)
         else:
@@ -141,7 +156,7 @@ def open_key(secrets: Secrets, ref: KeyRef | None, what: str) -> Key:
         return _from_keystore(secrets, ref, what)
     text = secrets.read(ref, what)
     try:
-        return LocalKey(Account.from_key(text))
+        return LocalKey(bytes.fromhex(text.removeprefix("0x")))
     except Exception:
         raise ConfigError(f"{what} ({ref}) is not a private key", hint="it must be 32 bytes in hex, 0x first") from None
 
@@ -167,7 +182,9 @@ def _from_keystore(secrets: Secrets, ref: KeyRef, what: str) -> Key:
         raise ConfigError(f"{what}: keystore {path} has no password reference", hint="add `password: {env: …}`")
     password = secrets.read(ref.password, f"the password of {path.name}")
     try:
-        return LocalKey(Account.from_key(Account.decrypt(path.read_text(), password)))
+        from eth_account import Account
+
+        return LocalKey(bytes(Account.decrypt(path.read_text(), password)))
     except Exception:
         raise ConfigError(f"{what}: {path} does not open with its password", hint="check file and password") from None
 

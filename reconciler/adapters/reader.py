@@ -1,7 +1,7 @@
 """The world as kinds read it: one block, one moment, every question asked once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from reconciler.adapters import abi, reverts
@@ -54,7 +54,7 @@ class WorldReader:
         to = contract_address(self._contracts, contract)
         hint = f"is there a {contract} at {to} on this network? check network.contracts"
         try:
-            return abi.results(function, await self._views.read(to, abi.calldata(function, args)))
+            return abi.results(function, await self._views.read(to, abi.question(function, args)))
         except ValueError as error:
             raise Unreachable(f"{contract}: {error}", hint=hint) from None
         except Unreachable as error:
@@ -73,6 +73,11 @@ class WorldReader:
                 return None
             raise
         return bytes(value).decode("utf-8", "backslashreplace")
+
+    async def attributes(self, account: str, names: Iterable[str]) -> Mapping[str, str | None]:
+        wanted = list(names)
+        values = await asyncio.gather(*(self.attribute(account, name) for name in wanted))
+        return dict(zip(wanted, values, strict=True))
 
     async def items(self, *path: str) -> Sequence[Json]:
         api = _configured(self._markets, "services.markets")

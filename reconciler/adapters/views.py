@@ -47,7 +47,7 @@ class Views:
     async def balance(self, address: str) -> int:
         """Native balance in wei."""
         if self._multicall is not None:
-            data = await self.read(self._multicall, abi.calldata(GET_BALANCE, (address,)))
+            data = await self.read(self._multicall, abi.question(GET_BALANCE, (address,)))
             return int(abi.results(GET_BALANCE, data)[0])
         try:
             return int(await self._rpc.call("eth_getBalance", address, self._block), 16)

@@ -54,6 +54,10 @@ class Reader(Protocol):
         """A DID attribute's text, or None where the chain says clearly that there is none."""
         ...
 
+    async def attributes(self, account: str, names: Iterable[str]) -> Mapping[str, str | None]:
+        """Several attributes by name, read together."""
+        ...
+
     async def items(self, *path: str) -> Sequence[Json]:
         """All pages of a Machine Markets list."""
         ...

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.core.effects import ChainGroup, Signer
 from reconciler.core.errors import Rejected
@@ -77,6 +77,7 @@ class Lane:
         self._worker: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._nonce: int | None = None
+        self._most_gas = 0
         self._window = shared.world.settings.window
 
     async def submit(self, group: ChainGroup, labels: tuple[Label, ...]) -> Mined:
@@ -106,7 +107,7 @@ class Lane:
         for part in (part for parts in tried for part in parts):
             while len(self._sending) >= self._window:
                 await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
-            sent = await self._sign(part, fees)
+            sent = await self._sign(self._no_smaller(part), fees)
             task = asyncio.ensure_future(self._send(part, sent))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
@@ -155,6 +156,14 @@ class Lane:
             parts.append(_Part([], job.labels, raw, gas, raw.value + call.deposit))
         parts[-1].jobs.append(job)
         return parts
+
+    def _no_smaller(self, part: _Part) -> _Part:
+        """With no less gas than what is in flight before it.
+
+        A dev node tries what still fits its block, and drops it where a bigger one with the nonce before did not fit.
+        """
+        self._most_gas = max(part.gas, self._most_gas if self._sending else 0)
+        return replace(part, gas=self._most_gas)
 
     async def _sign(self, part: _Part, fees: Fees) -> Sent:
         nonce = await self._know_nonce()

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Touch
@@ -131,7 +132,26 @@ async def _deliver(world: World, target: SecretTarget, answer: Json) -> Json:
 
 
 async def _touch(world: World, touch: Touch, answer: Json) -> None:
-    receipt = world.journal.receipt(touch.token)
+    receipt = world.journal.receipt(touch.token) or await _recognised(world, touch, answer)
     if receipt is not None and receipt.updated_at == str(touch.seen) and answer.get("updatedAt"):
         moved = {**receipt.__dict__, "updated_at": str(answer["updatedAt"])}
         await world.journal.keep(Receipt(**moved))
+
+
+async def _recognised(world: World, touch: Touch, answer: Json) -> Receipt | None:
+    """The receipt of a token that the journal does not know, where it was surely good until this request."""
+    stored = await asyncio.to_thread(world.sink.stored, touch.token)
+    issued = str(answer.get("sessionIssuedAt"))
+    if not stored.digest or stored.last_four != answer.get("tokenLastFour") or _later(str(touch.seen), issued):
+        return None
+    expires = str(answer.get("sessionExpiresAt"))
+    seen = str(touch.seen)
+    return Receipt(touch.token, str(answer.get("id")), stored.digest, stored.last_four, expires, seen, issued)
+
+
+def _later(one: str, other: str) -> bool:
+    """Whether a stamp lies after another; one that is no stamp counts as later."""
+    try:
+        return datetime.fromisoformat(one) > datetime.fromisoformat(other)
+    except (ValueError, TypeError):
+        return True

@@ -20,6 +20,10 @@ NEEDED = ("id", "agentAddress", "agentProvider", "agentRole", "updatedAt")
 """What a pairing must say to be judged, and repeated in a challenge."""
 
 
+MOMENT = 0.5
+"""Seconds within which a session that moves the pairing's own stamp may do so."""
+
+
 class Vault(Section):
     """A mount of HashiCorp Vault's KV version 2."""
 
@@ -194,13 +198,24 @@ def _stale(spec: Spec, state: State) -> str:
     if receipt is not None and receipt.pairing_id == pairing["id"]:
         if receipt.session_issued_at != pairing.get("sessionIssuedAt"):
             return "another session was issued since"
-        if str(pairing.get("updatedAt")) > receipt.updated_at:
+        if _later(str(pairing.get("updatedAt")), receipt.updated_at):
             return "the pairing was changed after its session was issued"
         if stored.readable and stored.digest != receipt.digest:
             return "the stored token is not the one that was issued"
+    elif stored.readable and _later(str(pairing.get("updatedAt")), str(pairing.get("sessionIssuedAt")), by=MOMENT):
+        # Whether that ended the session nobody can say any more, and a token that is refused would stay for ever.
+        return "the pairing was changed after its session was issued, and the journal does not know by whom"
     if spec.rotate_before is not None and state.seconds_left is not None and state.seconds_left < spec.rotate_before:
         return "the token is about to expire"
     return ""
+
+
+def _later(stamp: str, than: str, by: float = 0.0) -> bool:
+    """By time, since servers write stamps with or without fractions; by text where one is no time at all."""
+    try:
+        return _seconds(stamp) > _seconds(than) + by
+    except ValueError:
+        return stamp > than
 
 
 def _seconds(stamp: str) -> float:

@@ -1,6 +1,5 @@
 """The attributes of a machine's DID: flat text, written by the machine's own key, all changes in one atomic batch."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -69,8 +68,7 @@ class MachineDid(Kind[Spec, State]):
             yield Need(Address(kind, spec.address.name))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
-        values = await asyncio.gather(*(read.attribute(spec.account, name) for name in spec.declared))
-        state = dict(zip(spec.declared, values, strict=True))
+        state = await read.attributes(spec.account, spec.declared)
         return Present(state) if any(value is not None for value in state.values()) else Absent()
 
     def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:

@@ -1,6 +1,5 @@
 """A machine's identity: registered by its operator for one bond, for ever. Status is the only part that can change."""
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -63,10 +62,10 @@ class MachineIdentity(Kind[Spec, State]):
         (machine_id,) = await read.view("identityRegistry", "machineIdOfOwner(address)(uint256)", spec.account)
         if not machine_id:
             return Absent()
-        (_, _, exists, status), (operator,) = await asyncio.gather(
-            read.view("identityRegistry", "getVerificationInfo(uint256)(address,address,bool,uint8)", machine_id),
-            read.view("identityRegistry", "operatorOf(uint256)(address)", machine_id),
+        _, _, exists, status = await read.view(
+            "identityRegistry", "getVerificationInfo(uint256)(address,address,bool,uint8)", machine_id
         )
+        (operator,) = await read.view("identityRegistry", "operatorOf(uint256)(address)", machine_id)
         if not exists:
             return Unreadable(f"the registry knows id {machine_id} for {spec.account} and also denies it")
         return Present(State(str(machine_id), operator, STATUS.get(status, f"status {status}")))
