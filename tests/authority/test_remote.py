@@ -1,6 +1,7 @@
 """Keys behind remote signers: real signatures over real HTTP, believed only where they are what was asked for."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 
 from reconciler.adapters.keys import RemoteKey
+from reconciler.cli import wiring
 from reconciler.core.errors import ConfigError, Unreachable
 from reconciler.core.fleet import Remote
 from reconciler.core.ports import Draft, Fees, Raw
+from reconciler.engine.world import Settings
 from reconciler.sandbox.node import free_port
 
 TO = "0x00000000000000000000000000000000000000b1"
@@ -53,6 +56,7 @@ class Signer:
             assert params[0] == "text/plain"
             params = params[1:]
         address, data = params
+        assert address.startswith("0x")
         assert data.startswith("0x")
         message = encode_defunct(hexstr=data)
         return "0x" + bytes(self.account.sign_message(message).signature).hex()
@@ -93,7 +97,7 @@ def test_a_transaction_is_signed_as_it_was_drafted(serve: Serve, kind: str, tip:
 def test_what_was_not_asked_for_is_refused(serve: Serve, kind: str) -> None:
     key, signer = held(serve, kind)
     edits = {
-        "to": "0x" + "ee" * 20, "value": "0x6", "data": "0xdeadbeee", "nonce": "0x8", "gas": "0x15f91",
+        "to": "0x" + "12" * 20, "value": "0x6", "data": "0xdeadbeee", "nonce": "0x8", "gas": "0x15f91",
         "chainId": "0xd0a", "maxFeePerGas": "0xb2d05e01", "maxPriorityFeePerGas": "0x3b9aca01",
     }  # fmt: skip
     for name, value in edits.items():
@@ -158,8 +162,11 @@ def remote(serve: Serve, kind: str, account: LocalAccount) -> tuple[dict[str, An
     return {"remote": {"url": serve(signer), "address": account.address, "kind": kind}}, signer
 
 
-def test_a_fleet_whose_keys_are_all_elsewhere(new_yard: Callable[..., Yard], serve: Serve) -> None:
+def test_a_fleet_whose_keys_are_all_elsewhere(
+    new_yard: Callable[..., Yard], serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The operator behind Web3Signer, the machine and the agent behind Clef: nothing else could have signed."""
+    monkeypatch.setattr(wiring, "Settings", partial(Settings, patience=1.0))
     yard = new_yard(1)
     del yard.environ["PEAQOS_PRIVATE_KEY"]
     for path in (yard.root / "keys").iterdir():
