@@ -1,28 +1,15 @@
-"""Keys at hand: read from where the manifest says, checked against the address they are for, never shown."""
+"""Keys at hand, by who they are for, each checked against the address it is declared for."""
 
-import json
-import os
-import stat
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib import import_module
 
-from eth_utils.address import to_checksum_address
-
-from reconciler.adapters.signing import Key
+from reconciler.adapters.keys import Key, open_key
+from reconciler.adapters.secrets import Missing, Secrets
 from reconciler.core.effects import Signer
 from reconciler.core.errors import ConfigError
-from reconciler.core.fleet import KeyRef, SecretRef
+from reconciler.core.fleet import KeyRef
 from reconciler.core.ports import Draft, Signed
-
-COMMAND_SECONDS = 60
-
-
-class Missing(ConfigError):
-    """The place is empty: no such variable, file or entry. Not a mistake where the key may live elsewhere."""
-
-    code = "key.missing"
 
 
 @dataclass(frozen=True)
@@ -34,63 +21,9 @@ class Holder:
     key: KeyRef | None
 
 
-class Secrets:
-    """Resolves references. `root` is the manifest's directory."""
-
-    def __init__(self, root: Path, environ: Mapping[str, str] = os.environ) -> None:
-        self._root = root
-        self._environ = environ
-
-    def path(self, name: str) -> Path:
-        return self._root / Path(name).expanduser()
-
-    def read(self, ref: SecretRef, what: str) -> str:
-        """The secret, stripped. Missing where its place is empty, ConfigError where it is there and not fit."""
-        if ref.env is not None:
-            value = self._environ.get(ref.env, "").strip()
-            if not value:
-                raise Missing(f"{what}: environment variable {ref.env} is not set", hint=f"export {ref.env}=…")
-            return value
-        if ref.file is not None:
-            return self._file(self.path(ref.file), what)
-        return self._command(ref.command or "", what)
-
-    def _file(self, path: Path, what: str) -> str:
-        try:
-            mode = path.stat().st_mode
-            text = path.read_text().strip()
-        except FileNotFoundError:
-            raise Missing(
-                f"{what}: no file {path}", hint="`fleetctl keys generate` makes missing machine keys"
-            ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{what}: cannot read {path}: {type(error).__name__}", hint="check the file") from None
-        if stat.S_IMODE(mode) & 0o077:
-            raise ConfigError(f"{what}: {path} can be read by others", hint=f"chmod 600 {path}")
-        return text
-
-    def _command(self, command: str, what: str) -> str:
-        try:
-            done = subprocess.run(
-                command,
-                shell=True,
-                cwd=self._root,
-                capture_output=True,
-                text=True,
-                timeout=COMMAND_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-            raise ConfigError(f"{what}: its command did not finish", hint="run the command by hand") from None
-        if done.returncode or not done.stdout.strip():
-            why = f"failed with exit code {done.returncode}" if done.returncode else "printed nothing"
-            raise ConfigError(f"{what}: its command {why}", hint="run the command by hand")
-        return done.stdout.strip()
-
-
 @dataclass
-class LocalKeyring:
-    """Implements the Keyring port with keys in this process. Keys are opened when first needed and then kept."""
+class HeldKeys:
+    """Implements the Keyring port. Keys are opened when first needed and then kept."""
 
     secrets: Secrets
     holders: Mapping[Signer, Holder]
@@ -118,6 +51,10 @@ class LocalKeyring:
     def why_missing(self, signer: Signer) -> str:
         return self._missing.get(signer, "the manifest names no key")
 
+    def prepare(self) -> None:
+        """Import what signs now rather than between two blocks."""
+        import_module("eth_account.messages")
+
     def sign_transaction(self, signer: Signer, draft: Draft) -> Signed:
         return self._key(signer).sign_transaction(draft)
 
@@ -135,43 +72,3 @@ class LocalKeyring:
                 )
             self._open[signer] = key
         return self._open[signer]
-
-
-def open_key(secrets: Secrets, ref: KeyRef | None, what: str) -> Key:
-    """The key behind a reference. Missing or ConfigError; neither ever holds key material."""
-    if ref is None:
-        raise Missing(f"{what}: the manifest names no key", hint="add `key:` to it")
-    if ref.keystore is not None:
-        return _from_keystore(secrets, ref, what)
-    text = secrets.read(ref, what)
-    try:
-        return Key(bytes.fromhex(text.removeprefix("0x")))
-    except Exception:
-        raise ConfigError(f"{what} ({ref}) is not a private key", hint="it must be 32 bytes in hex, 0x first") from None
-
-
-def keystore_address(secrets: Secrets, ref: KeyRef) -> str | None:
-    """The address a keystore file states in the clear, without its password; None where it does not."""
-    if ref.keystore is None:
-        return None
-    try:
-        address = json.loads(secrets.path(ref.keystore).read_text()).get("address")
-        return str(to_checksum_address("0x" + address.removeprefix("0x")))
-    except (OSError, ValueError, AttributeError, TypeError):
-        return None
-
-
-def _from_keystore(secrets: Secrets, ref: KeyRef, what: str) -> Key:
-    path = secrets.path(ref.keystore or "")
-    if not path.exists():
-        raise Missing(f"{what}: no keystore {path}", hint="check the path")
-    if ref.password is None:
-        raise ConfigError(f"{what}: keystore {path} has no password reference", hint="add `password: {env: …}`")
-    password = secrets.read(ref.password, f"the password of {path.name}")
-    try:
-        # Here and not above: the import takes a second, and only keystores need it.
-        from eth_account import Account
-
-        return Key(bytes(Account.decrypt(path.read_text(), password)))
-    except Exception:
-        raise ConfigError(f"{what}: {path} does not open with its password", hint="check file and password") from None

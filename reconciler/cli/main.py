@@ -18,7 +18,9 @@ COMMANDS = {
     "plan": "Show what apply would do",
     "apply": "Make the world as the manifest says",
     "drift": "Compare the world with the manifest: exit code 2 where they differ",
+    "status": "Show how every machine is",
     "keys": "Make keys for machines",
+    "rotate": "Give agents new session tokens",
     "preflight": "Check chain, contracts, services, clocks and balances",
     "journal": "Look at what was recorded before it was sent",
     "schema": "Print the JSON Schema of the manifest",
@@ -39,6 +41,14 @@ class _Group(click.Group):
             return None
         found: click.Command = import_module(f"reconciler.cli.commands.{cmd_name}").command
         return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read our answer has seen enough. Further up click would make an error of it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -76,10 +86,6 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         _say("Interrupted. What was sent is in the journal; apply again to go on.")
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our answer has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except FleetError as error:
         _report(error, as_json)
         if "--debug" in arguments:

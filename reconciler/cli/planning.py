@@ -37,6 +37,7 @@ class Wishes:
     has_key: Callable[[Signer], bool]
     allow_token_loss: bool = False
     accept_legacy: bool = True
+    allow_widening: bool = False
 
 
 async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] = lambda: None) -> Planned:

@@ -9,15 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import click
+
 from reconciler.adapters.chain import RpcChain
 from reconciler.adapters.checksum import checksum
 from reconciler.adapters.http_api import HttpApi
 from reconciler.adapters.journal_store import JournalStore
-from reconciler.adapters.keyring import Holder, LocalKeyring, Missing, Secrets, keystore_address, open_key
+from reconciler.adapters.keyring import HeldKeys, Holder
+from reconciler.adapters.keys import open_key, stated_address
 from reconciler.adapters.probes import Abilities, probe
 from reconciler.adapters.reader import WorldReader
 from reconciler.adapters.rpc import Rpc
-from reconciler.adapters.sinks import DirectorySink
+from reconciler.adapters.secrets import Missing, Secrets
+from reconciler.adapters.sinks import ActionsSink, CheckedSink, CommandSink, DirectorySink, EnvFileSink
+from reconciler.adapters.vault import VaultSink
 from reconciler.adapters.views import Views
 from reconciler.cli.options import Options
 from reconciler.core.effects import Signer
@@ -44,7 +49,7 @@ class Project:
     manifest: Manifest
     fleet: Fleet
     resources: tuple[Resource, ...]
-    keyring: LocalKeyring
+    keyring: HeldKeys
     secrets: Secrets
     notices: tuple[str, ...]
 
@@ -58,7 +63,8 @@ class Session:
     rpc: Rpc
     chain: RpcChain
     markets: HttpApi | None
-    sink: DirectorySink
+    mcr: HttpApi | None
+    sink: CheckedSink
     abilities: Abilities
     block: int
 
@@ -80,7 +86,7 @@ def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> P
     manifest = read_manifest(options, environ)
     secrets = Secrets(options.file.parent, environ)
     fleet = _addressed(manifest.fleet, secrets)
-    keyring = LocalKeyring(secrets, _holders(fleet))
+    keyring = HeldKeys(secrets, _holders(fleet))
     kinds = discover()
     notices = (*manifest.notices, *(text for kind in kinds.values() for text in kind.notices(fleet)))
     return Project(manifest, fleet, expand(fleet, kinds), keyring, secrets, notices)
@@ -100,7 +106,7 @@ def _with_address(holding: HoldingT, what: str, secrets: Secrets) -> HoldingT:
 
 
 def _address_of(key: KeyRef | None, what: str, secrets: Secrets) -> str:
-    if key is not None and (stated := keystore_address(secrets, key)):
+    if key is not None and (stated := stated_address(secrets, key)):
         return stated
     try:
         return open_key(secrets, key, f"the key of {what}").address
@@ -131,7 +137,7 @@ async def connected(
         markets = _api("Machine Markets", fleet.services.markets, "api/v1", project.secrets, stack)
         mcr = _api("the MCR API", fleet.services.mcr, "", project.secrets, stack)
         abilities = await probe(chain, rpc, network, [o.address or "" for o in fleet.operators.values()])
-        sink = DirectorySink(options.file.parent / _sink_directory(fleet))
+        sink = _sink(fleet, options.file.parent, project.secrets)
 
         async def snapshot(block: int) -> Reader:
             head = await _caught_up(chain, block)
@@ -150,7 +156,7 @@ async def connected(
             max_spend=fleet.guards.max_spend,
         )
         world = World(chain, project.keyring, markets, journal, sink, SystemClock(), snapshot, settings, emit)
-        yield Session(project, options.around(world), rpc, chain, markets, sink, abilities, abilities.block)
+        yield Session(project, options.around(world), rpc, chain, markets, mcr, sink, abilities, abilities.block)
 
 
 def _api(name: str, service: Service | None, root: str, secrets: Secrets, stack: AsyncExitStack) -> HttpApi | None:
@@ -171,6 +177,15 @@ async def _caught_up(chain: RpcChain, block: int) -> int:
     raise Unreachable(f"the node is behind: it does not show block {block}", hint="name another rpcUrl")
 
 
-def _sink_directory(fleet: Fleet) -> Path:
-    section = fleet.section(TokensSection) or TokensSection()
-    return Path(section.tokens.sink.directory)
+def _sink(fleet: Fleet, root: Path, secrets: Secrets) -> CheckedSink:
+    sink = (fleet.section(TokensSection) or TokensSection()).tokens.sink
+    if sink.env_file is not None:
+        return EnvFileSink(root / sink.env_file)
+    if sink.command is not None:
+        return CommandSink(sink.command, root)
+    if sink.vault is not None:
+        token = secrets.read(sink.vault.token, "the token of Vault")
+        return VaultSink(sink.vault.address, sink.vault.mount, sink.vault.prefix, token)
+    if sink.github_output is not None:
+        return ActionsSink(secrets.environ, lambda line: click.echo(line, err=True))
+    return DirectorySink(root / (sink.directory or ""))

@@ -28,3 +28,5 @@ class FieldChange:
     after: object
     note: str = ""
     replaces: bool = False
+    widens: bool = False
+    """True where it gives an agent more to spend, or more to spend it on."""

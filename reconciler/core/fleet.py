@@ -97,6 +97,15 @@ class SecretRef(Section):
         return self
 
 
+class Remote(Section):
+    """A remote signer's JSON-RPC."""
+
+    url: str = Field(pattern=r"^https://|^http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)")
+    """https beyond loopback."""
+    address: EvmAddress
+    kind: Literal["web3signer", "clef"] = "web3signer"
+
+
 class KeyRef(SecretRef):
     """Where a private key is kept."""
 
@@ -104,11 +113,13 @@ class KeyRef(SecretRef):
     """Encrypted V3 keystore (JSON); relative to the manifest."""
     password: SecretRef | None = None
     """Where the keystore's password is kept."""
+    remote: Remote | None = None
+    """A signer that keeps the key to itself."""
 
     def __str__(self) -> str:
-        for name in ("env", "file", "keystore", "command"):
+        for name in ("env", "file", "keystore", "command", "remote"):
             if (value := getattr(self, name)) is not None:
-                return f"{name} {value}"
+                return name if name == "remote" else f"{name} {value}"
         return "no key"
 
 
@@ -194,6 +205,8 @@ class Guards(Section):
 
     max_spend: Amount | None = None
     """Most that one apply may spend, bonds, transfers, deposits and worst-case gas together."""
+    policy_widening: Literal["ask", "deny", "allow"] = "ask"
+    """A change that gives an agent more authority: `ask` wants --allow-widening, or a yes of its own."""
     max_fee: Amount | None = None
     """Most to pay for one unit of gas, offers for slow transactions included, e.g. 500 gwei."""
     max_removals: int | None = Field(default=None, ge=0)

@@ -24,7 +24,7 @@ def refusals(
     costs = plan.costs()
     incoming = _incoming(plan)
     received = {signer: incoming.get(accounts[signer].lower(), 0) for signer in costs if signer in accounts}
-    found = [*_spend(costs, received, guards), *_removals(plan, guards)]
+    found = [*_spend(costs, received, guards), *_removals(plan, guards), *_widening(plan, guards)]
     for signer, cost in costs.items():
         if signer not in balances:
             continue
@@ -49,6 +49,14 @@ def _removals(plan: Plan, guards: Guards) -> list[Refusal]:
         return []
     message = f"the plan removes or replaces {count} resources; guards.maxRemovals allows {guards.max_removals}"
     return [Refusal("guard.max_removals", message, "raise guards.maxRemovals if that is what you want")]
+
+
+def _widening(plan: Plan, guards: Guards) -> list[Refusal]:
+    count = sum(change.widens for change in plan.changes)
+    if not count or guards.policy_widening != "deny":
+        return []
+    message = f"the plan gives agents more authority at {count} pairing(s); guards.policyWidening is deny"
+    return [Refusal("guard.policy_widening", message, "narrow the policies, or set guards.policyWidening to ask")]
 
 
 def _incoming(plan: Plan) -> dict[str, int]:

@@ -49,6 +49,10 @@ class PlannedChange:
         return any(step.irreversible for step in self.steps)
 
     @property
+    def widens(self) -> bool:
+        return self.action.acts and any(change.widens for change in self.fields)
+
+    @property
     def rotates(self) -> bool:
         return any(step.rotates and isinstance(step.effect, SignedRequest) for step in self.steps)
 

@@ -196,8 +196,8 @@ class Fleetctl:
         plan: Json = json.loads(self.run("plan", "--output", "json", "--detailed-exitcode", expect=expect))
         return plan
 
-    def apply(self) -> Json:
-        result: Json = json.loads(self.run("apply", "--yes", "--output", "json"))
+    def apply(self, *options: str) -> Json:
+        result: Json = json.loads(self.run("apply", "--yes", "--output", "json", *options))
         return result
 
     def edit(self, old: str, new: str) -> None:

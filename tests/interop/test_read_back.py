@@ -177,7 +177,7 @@ def test_a_changed_policy_ends_the_old_token_and_the_new_one_is_stored(
         fleet.inside.plan(expect=0)
     finally:
         fleet.fleetctl.edit("dailySpendLimit: 70", "dailySpendLimit: 80")
-        fleet.inside.apply()
+        fleet.inside.apply("--allow-widening")
 
 
 def _who(fleet: Applied, read: Any, pairing: str) -> dict[str, str]:

@@ -117,7 +117,8 @@ def test_a_single_change_is_named_alone_and_repaired(
         assert differences(fleet.inside.plan(expect=2)) == expected
         assert world.state(fleet.accounts) == changed  # planning touches nothing
     finally:
-        fleet.inside.apply()  # the next test wants the fleet as it was
+        # The next test wants the fleet as it was. A pairing that somebody paused is not resumed in passing.
+        fleet.inside.apply(*(["--allow-widening"] if change is pause else []))
     assert world.state(fleet.accounts) != changed
     assert differences(fleet.inside.plan(expect=0)) == {}
     assert _told(official.call("read_fleet", machines=machines)) == _told(scene.read)

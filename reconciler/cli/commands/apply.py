@@ -34,24 +34,27 @@ AGAIN = 5
 @click.option("--yes", is_flag=True, help="Do not ask")
 @click.option("--no-batch", is_flag=True, help="Send every call as a transaction of its own")
 @click.option("--accept-legacy", is_flag=True, help="Register under protocol v1 on a live network")
+@click.option("--allow-widening", is_flag=True, help="Give agents more authority without being asked about it")
 @click.option("--allow-token-loss", is_flag=True, help="Change policies even where an agent's key is not at hand")
-def command(options: Options, yes: bool, no_batch: bool, accept_legacy: bool, allow_token_loss: bool) -> int:
+def command(options: Options, *, yes: bool, no_batch: bool, **given: bool) -> int:
     """Make the world as the manifest says. Shows the plan and asks first."""
     if not yes and (options.json or not sys.stdin.isatty()):
         raise ConfigError("there is no terminal to ask on", hint="pass --yes to apply without being asked")
     project = open_project(options)
-    _check_keys(project)
-    wishes = Wishes(project.keyring.has, allow_token_loss, accept_legacy)
+    check_keys(project, "operator", "agent", "machine")
+    wishes = Wishes(project.keyring.has, **given)
     accounts = [operator.address or "" for operator in project.fleet.operators.values()]
     locks = user_state_path("fleetctl") / "locks"
     with locked(locks, project.fleet.network.chain_id, accounts, f"apply of {options.file}"):
         return asyncio.run(_apply(options, project, wishes, yes=yes, batch=not no_batch))
 
 
-def _check_keys(project: Project) -> None:
-    """Open every key that is here, before anything is done: all that is wrong with them is said at once."""
+def check_keys(project: Project, *roles: str) -> None:
+    """Open every key of these roles that is here, before anything is done: all that is wrong is said at once."""
     problems: list[ConfigError] = []
     for signer in project.keyring.holders:
+        if signer.role not in roles:
+            continue
         try:
             if not project.keyring.has(signer) and signer.role == "operator":
                 why = project.keyring.why_missing(signer)
@@ -67,7 +70,7 @@ def _check_keys(project: Project) -> None:
 
 async def _apply(options: Options, project: Project, wishes: Wishes, *, yes: bool, batch: bool) -> int:
     journal = JournalStore(options.state_directory / "journal.sqlite")
-    relay = _Relay()
+    relay = Relay()
     try:
         async with connected(project, options, journal, relay, batch=batch) as session:
             planned = await _plan(options, session, wishes, relay)
@@ -79,24 +82,36 @@ async def _apply(options: Options, project: Project, wishes: Wishes, *, yes: boo
                 raise UnsafePlan("; ".join(r.message for r in planned.refusals), hint=planned.refusals[0].hint)
             if any(_delivers(step) for change in planned.plan.acting for step in change.steps):
                 session.sink.check()
-            if planned.plan.acting and not yes and not _agreed():
+            _consent_to_widening(options, session, planned, wishes)
+            if planned.plan.acting and not yes and not _agreed("Apply this plan?"):
                 click.echo("Declined; nothing was done.", err=True)
                 return 1
-            result = await _run(options, session, planned, relay)
+            result = await run(options, session, planned, relay)
             for _ in range(AGAIN):
                 if not result.reorged:
                     break
                 # What was read from blocks that are gone may be wrong now: look at everything again.
                 planned = await _plan(options, session, wishes, relay)
-                result = result.then(await _run(options, session, planned, relay))
-            code = _exit_code(planned, result)
-            _report(options, session, planned, result, code)
+                result = result.then(await run(options, session, planned, relay))
+            code = exit_code(planned, result)
+            report(options, session, planned, result, code)
             return code
     finally:
         journal.close()
 
 
-class _Relay:
+def _consent_to_widening(options: Options, session: Session, planned: Planned, wishes: Wishes) -> None:
+    """More authority for an agent wants a yes of its own: --yes is about the rest. UnsafePlan where it is not given."""
+    count = sum(change.widens for change in planned.plan.acting)
+    if not count or wishes.allow_widening or session.project.fleet.guards.policy_widening == "allow":
+        return
+    question = f"Give agents more authority at {count} pairing(s), marked ▲ above?"
+    if options.json or not sys.stdin.isatty() or not _agreed(question):
+        message = f"the plan gives agents more authority at {count} pairing(s), and nobody agreed to that"
+        raise UnsafePlan(message, hint="pass --allow-widening, or set guards.policyWidening to allow")
+
+
+class Relay:
     """Passes events to whichever meter is shown now."""
 
     def __init__(self) -> None:
@@ -107,13 +122,13 @@ class _Relay:
             self.meter.event(event)
 
 
-async def _plan(options: Options, session: Session, wishes: Wishes, relay: _Relay) -> Planned:
+async def _plan(options: Options, session: Session, wishes: Wishes, relay: Relay) -> Planned:
     with Meter(options, "reading", len(session.project.resources)) as meter:
         relay.meter = meter
         return await make_plan(session, wishes, meter.tick)
 
 
-async def _settled_earlier(options: Options, session: Session, planned: Planned, relay: _Relay) -> bool:
+async def _settled_earlier(options: Options, session: Session, planned: Planned, relay: Relay) -> bool:
     """Settle what earlier runs left open; True where that may have changed the world."""
     wanted = {Label(str(change.address), step.title) for change in planned.plan.acting for step in change.steps}
     # Who holds nothing has nothing in the pool either: it could not be paid for.
@@ -124,11 +139,11 @@ async def _settled_earlier(options: Options, session: Session, planned: Planned,
         return await drained(session.world, accounts) or recovered > 0
 
 
-def _agreed() -> bool:
+def _agreed(question: str) -> bool:
     # The loop turns Ctrl-C into a cancellation, which nothing would notice while we wait for an answer here.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return bool(click.confirm("Apply this plan?", default=False, err=True))
+        return bool(click.confirm(question, default=False, err=True))
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -138,20 +153,22 @@ def _delivers(step: Step) -> bool:
     return isinstance(step.effect, SignedRequest) and step.effect.secret is not None
 
 
-async def _run(options: Options, session: Session, planned: Planned, relay: _Relay) -> Result:
+async def run(options: Options, session: Session, planned: Planned, relay: Relay) -> Result:
+    if planned.plan.acting:
+        session.project.keyring.prepare()
     with Meter(options, "applying", len(planned.plan.acting)) as meter:
         relay.meter = meter
         return await Execution(session.world, planned.plan, planned.scene).run()
 
 
-def _exit_code(planned: Planned, result: Result) -> int:
+def exit_code(planned: Planned, result: Result) -> int:
     if result.count(Stage.UNKNOWN) or result.unsettled:
         return UNKNOWN
     left = result.count(Stage.FAILED) + result.count(Stage.SKIPPED) + planned.plan.count(Action.BLOCKED)
     return PARTLY if left else 0
 
 
-def _report(options: Options, session: Session, planned: Planned, result: Result, code: int) -> None:
+def report(options: Options, session: Session, planned: Planned, result: Result, code: int) -> None:
     if options.json:
         data = {**plan_data(session, planned), "result": result_data(result), "exitCode": code}
         click.echo(dump(data))

@@ -1,10 +1,9 @@
 """fleetctl keys: the only command that makes keys."""
 
-from pathlib import Path
-
 import click
 
 from reconciler.adapters.key_files import generate
+from reconciler.adapters.secrets import Secrets
 from reconciler.cli.options import Command, Options
 from reconciler.cli.wiring import read_manifest
 from reconciler.core.errors import ConfigError
@@ -20,19 +19,18 @@ def command() -> None:
 @command.command("generate", cls=Command)
 @click.argument("names", nargs=-1)
 def generate_command(options: Options, names: tuple[str, ...]) -> int:
-    """Make a key for every machine and agent that has a `key: {file: …}` but no address yet, or for NAMES only.
+    """Make a key for every machine and agent with a `key:` in a file or keystore and no address, or for NAMES only.
 
     The key is written where the manifest says, mode 0600, and its public address into the manifest (or into
     fleet.lock.yaml for machines from a table). Nobody who has an address, or whose file exists, gets another key.
     """
     manifest = read_manifest(options, None)
     wanted = _keyless(manifest.fleet, names)
-    made: dict[Named, str] = {}
-    for named, key in wanted.items():
-        path = options.file.parent / Path(key.file or "").expanduser()
-        made[named] = generate(path, f"{named[0][:-1]} {named[1]}")
-        click.echo(f"{named[1]}  {made[named]}  {path}")
-    changed = write_addresses(options.file, made) if made else ()
+    secrets = Secrets(options.file.parent)
+    made = {named: generate(secrets, key, f"{named[0][:-1]} {named[1]}") for named, key in wanted.items()}
+    changed = write_addresses(options.file, {named: address for named, (address, _) in made.items()}) if made else ()
+    for (_, name), (address, path) in made.items():
+        click.echo(f"{name}  {address}  {path}")
     for path in changed:
         click.echo(f"wrote {path}", err=True)
     if not made:
@@ -50,7 +48,5 @@ def _keyless(fleet: Fleet, names: tuple[str, ...]) -> dict[Named, KeyRef]:
     wanted: dict[Named, KeyRef] = {}
     for named, holder in holders.items():
         if holder.address is None and holder.key is not None and (not names or named[1] in names):
-            if holder.key.file is None:
-                raise ConfigError(f"the key of {named[1]} is not kept in a file", hint="keys are made into files only")
             wanted[named] = holder.key
     return wanted

@@ -62,6 +62,7 @@ def _change(change: PlannedChange) -> dict[str, Any]:
         "steps": [step.title for step in change.steps],
         "irreversible": change.irreversible,
         "rotates": change.rotates,
+        "widens": change.widens,
         "unreadable": change.unreadable,
     }
 

@@ -31,6 +31,7 @@ LEGEND = {
     "?": "unreadable",
     "↻": "new session token",
     "!": "cannot be undone",
+    "▲": "gives an agent more authority",
 }
 LONGEST_VALUE = 60
 INDENT = " " * 8
@@ -66,6 +67,8 @@ def summary(plan: Plan) -> str:
     parts = [f"Plan: {add} to add, {change} to change, {remove} to remove"]
     if irreversible := sum(c.irreversible for c in plan.acting):
         parts.append(f"{irreversible} irreversible")
+    if widenings := sum(c.widens for c in plan.acting):
+        parts.append(f"{widenings} policy widening{'s' if widenings != 1 else ''}")
     if rotations := sum(c.rotates for c in plan.acting):
         parts.append(f"{rotations} token{'s' if rotations != 1 else ''} to rotate")
     for action in (Action.BLOCKED, Action.PARKED):
@@ -118,7 +121,7 @@ def _title(names: Sequence[str]) -> str:
 
 def _change(change: PlannedChange, verbose: bool) -> list[Text]:
     symbol, style = ("?", "red") if change.unreadable else STYLE[change.action]
-    marks = "".join((" !" * change.irreversible, " ↻" * change.rotates))
+    marks = "".join((" !" * change.irreversible, " ↻" * change.rotates, " ▲" * change.widens))
     inner = change.address.name.partition("/")[2]
     label = f"{change.address.kind}{'/' + inner if inner else ''}"
     line = Text.assemble((f"  {symbol:<3} {label:<22}", style), f"  {_what(change)}", (marks, "bold"))
@@ -141,7 +144,7 @@ def _details(change: PlannedChange, verbose: bool) -> list[Text]:
 
 def _edited(field: FieldChange) -> list[Text]:
     """On one line where it fits, else with the new value under the old one."""
-    forced = " (forces replacement)" if field.replaces else ""
+    forced = " (forces replacement)" * field.replaces + " ▲" * field.widens
     before, after = f"{field.field}: {_value(field.before)}", f"→ {_value(field.after)}{forced}"
     if len(INDENT) + len(before) + len(after) < NARROW:
         return [Text(f"{INDENT}{before} {after}")]
@@ -160,6 +163,7 @@ def _value(value: object) -> str:
 def _legend(changes: Sequence[PlannedChange]) -> str:
     used = {"?" if change.unreadable else STYLE[change.action][0] for change in changes}
     used |= {"!"} if any(change.irreversible for change in changes) else set()
+    used |= {"▲"} if any(change.widens for change in changes) else set()
     used |= {"↻"} if any(change.rotates for change in changes) else set()
     return "  ".join(f"{symbol} {meaning}" for symbol, meaning in LEGEND.items() if symbol in used)
 

@@ -1,7 +1,7 @@
 """An agent paired to a machine, and what the agent may spend there."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import Field
@@ -131,12 +131,15 @@ class AgentPairing(Kind[Spec, Json]):
     def diff(self, spec: Spec, state: Json) -> tuple[FieldChange, ...]:
         observed = {**state, "delegationPolicy": _normal(state.get("delegationPolicy") or {})}
         changes = compare({k: v for k, v in spec.fields.items() if k != "delegationPolicy"}, observed)
+        # A pairing that was paused and no longer is lets its agent spend again.
+        changes = tuple(replace(c, widens=c.field == "status" and c.after == "active") for c in changes)
         policy = spec.fields["delegationPolicy"]
         if policy is not None:
+            before = observed["delegationPolicy"]
             changes += tuple(
-                FieldChange(f"delegationPolicy.{name}", observed["delegationPolicy"][name], value)
+                FieldChange(f"delegationPolicy.{name}", before[name], value, widens=_widens(name, before, value))
                 for name, value in policy.items()
-                if not same(value, observed["delegationPolicy"][name])
+                if not same(value, before[name])
             )
         if str(state.get("agentAddress")).lower() != spec.agent_address.lower():
             address = FieldChange("agentAddress", state.get("agentAddress"), spec.agent_address, replaces=True)
@@ -205,6 +208,21 @@ def _alive(pairing: Json) -> bool:
 def _wire(policy: DelegationPolicy) -> dict[str, Any]:
     """The whole policy with explicit nulls: a PATCH replaces it, and only null clears a limit for sure."""
     return policy.model_dump(by_alias=True, mode="json")
+
+
+def _widens(name: str, policy: Json, after: Any) -> bool:
+    """True where the new value of a policy's field lets the agent do what the old policy did not."""
+    before = policy[name]
+    if name in ("perTransactionLimit", "dailySpendLimit"):
+        return before is not None and (after is None or after > before)
+    if name == "currency":
+        # Which of two currencies is worth more is not for us to say; without a limit neither says anything.
+        return policy["perTransactionLimit"] is not None or policy["dailySpendLimit"] is not None
+    lost, gained = set(before) - set(after), set(after) - set(before)
+    if name.startswith("denied"):
+        return bool(lost)
+    # An empty list of what is allowed allows everything.
+    return bool(before) and (not after or bool(gained))
 
 
 def _normal(policy: Json) -> dict[str, Any]:

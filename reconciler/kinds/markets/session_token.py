@@ -1,15 +1,16 @@
 """The session token of a pairing: shown once, kept in a sink, replaced whenever it stops being valid."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step
-from reconciler.core.fleet import Duration, Fleet, Section
+from reconciler.core.fleet import Duration, Fleet, Mistake, SecretRef, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, Receipt, Stored, record_of, whole
@@ -19,11 +20,36 @@ NEEDED = ("id", "agentAddress", "agentProvider", "agentRole", "updatedAt")
 """What a pairing must say to be judged, and repeated in a challenge."""
 
 
-class TokenSink(Section):
-    """Where tokens are written."""
+class Vault(Section):
+    """A mount of HashiCorp Vault's KV version 2."""
 
-    directory: str
+    address: str = Field(pattern=r"^https://|^http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)")
+    """Base URL; https beyond loopback."""
+    mount: str = "secret"
+    prefix: str = "fleetctl"
+    """Path below the mount under which tokens stand, each as <machine>/<agent>."""
+    token: SecretRef
+
+
+class TokenSink(Section):
+    """Where tokens are written: exactly one of these."""
+
+    directory: str | None = None
     """One file per pairing, mode 0600, named <machine>.<agent>.token; relative to the manifest."""
+    env_file: str | None = None
+    """One file of NAME=token lines for systemd's EnvironmentFile=, mode 0600; relative to the manifest."""
+    command: str | None = None
+    """Takes the token on standard input and its name in FLEETCTL_TOKEN_NAME."""
+    vault: Vault | None = None
+    github_output: Literal[True] | None = None
+    """An output of the GitHub Actions step, masked in its log."""
+
+    @model_validator(mode="after")
+    def _one(self) -> "TokenSink":
+        chosen = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(chosen) != 1:
+            raise ValueError("name exactly one of: directory, envFile, command, vault, githubOutput")
+        return self
 
 
 class Tokens(Section):
@@ -57,6 +83,8 @@ class Spec:
     rotate_before: int | None
     """Seconds; None where the clock never rotates."""
     paused: bool
+    retired: str = ""
+    """A session that must be replaced, whatever its age."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +116,17 @@ class SessionToken(Kind[Spec, State]):
                     pairing.paused,
                 )
 
+    def check(self, fleet: Fleet) -> Iterable[Mistake]:
+        seen: set[str] = set()
+        for index, machine in enumerate(fleet.machines):
+            for place, pairing in enumerate(getattr(machine, "pairings", ())):
+                name = re.sub(r"[^a-z0-9]", "_", f"{machine.name}/{pairing.agent}".lower())
+                if name in seen:
+                    message = "another pairing's token would be stored under the same name"
+                    loc = ("machines", index, "pairings", place, "agent")
+                    yield Mistake(loc=loc, message=message, hint="rename the machine or the agent")
+                seen.add(name)
+
     def needs(self, spec: Spec) -> Iterable[Need]:
         yield Need(Address("agent_pairing", spec.address.name), triggers=True)
 
@@ -105,7 +144,8 @@ class SessionToken(Kind[Spec, State]):
         return Absent()
 
     def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:
-        reason = "" if spec.paused else _stale(spec, state)
+        asked = "asked for" if spec.retired and spec.retired == state.pairing.get("sessionId") else ""
+        reason = "" if spec.paused else asked or _stale(spec, state)
         return (FieldChange("token", "session", "new session", note=reason),) if reason else ()
 
     def triggered(self, spec: Spec) -> tuple[FieldChange, ...]:

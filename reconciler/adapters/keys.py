@@ -1,0 +1,213 @@
+"""Private keys, wherever they are kept: in this process or behind a remote signer."""
+
+import json
+from functools import cached_property
+from typing import Any, Protocol
+
+import httpx
+import rlp  # type: ignore[import-untyped]
+from eth_keys.datatypes import PrivateKey
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from reconciler.adapters.redact import host_of
+from reconciler.adapters.secrets import Missing, Secrets
+from reconciler.core.errors import ConfigError, Unreachable
+from reconciler.core.fleet import KeyRef, Remote
+from reconciler.core.ports import Draft, Signed
+
+REMOTE_SECONDS = 60.0
+
+
+class Key(Protocol):
+    """Signs for one address."""
+
+    @property
+    def address(self) -> str: ...
+    def sign_transaction(self, draft: Draft) -> Signed: ...
+    def sign_message(self, text: str) -> str:
+        """EIP-191 signature, 65 bytes as 0x-hex."""
+        ...
+
+
+class LocalKey:
+    """A key in this process. What signs is imported when it first signs: that takes a second, which most can spare."""
+
+    def __init__(self, secret: bytes) -> None:
+        """ValueError or another exception where `secret` is no key."""
+        self._secret = secret
+        self._address = str(PrivateKey(secret).public_key.to_checksum_address())
+
+    @property
+    def address(self) -> str:
+        return self._address
+
+    @cached_property
+    def _account(self) -> Any:
+        """eth_account's LocalAccount."""
+        from eth_account import Account
+
+        return Account.from_key(self._secret)
+
+    def sign_transaction(self, draft: Draft) -> Signed:
+        fees: dict[str, Any] = {"gasPrice": draft.fees.max_fee}
+        if draft.fees.tip is not None:
+            fees = {"type": 2, "maxFeePerGas": draft.fees.max_fee, "maxPriorityFeePerGas": draft.fees.tip}
+        transaction: dict[str, Any] = {
+            "chainId": draft.chain_id,
+            "nonce": draft.nonce,
+            "to": to_checksum_address(draft.call.to),
+            "value": draft.call.value,
+            "data": draft.call.data,
+            "gas": draft.gas,
+            **fees,
+        }
+        signed = self._account.sign_transaction(transaction)
+        return Signed(_hex(signed.hash), _hex(signed.raw_transaction))
+
+    def sign_message(self, text: str) -> str:
+        from eth_account.messages import encode_defunct
+
+        return _hex(self._account.sign_message(encode_defunct(text=text)).signature)
+
+
+class RemoteKey:
+    """A key behind the JSON-RPC of Web3Signer or Clef: it signs, and the key never comes here."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    @property
+    def address(self) -> str:
+        return str(to_checksum_address(self._remote.address))
+
+    def sign_transaction(self, draft: Draft) -> Signed:
+        fees = {"gasPrice": hex(draft.fees.max_fee)}
+        if draft.fees.tip is not None:
+            fees = {"maxFeePerGas": hex(draft.fees.max_fee), "maxPriorityFeePerGas": hex(draft.fees.tip)}
+        transaction = {
+            "from": self.address,
+            "to": to_checksum_address(draft.call.to),
+            "gas": hex(draft.gas),
+            "value": hex(draft.call.value),
+            "data": draft.call.data,
+            "nonce": hex(draft.nonce),
+            "chainId": hex(draft.chain_id),
+            **fees,
+        }
+        clef = self._remote.kind == "clef"
+        answer = self._ask("account_signTransaction" if clef else "eth_signTransaction", transaction)
+        raw = answer.get("raw") if isinstance(answer, dict) else answer
+        from eth_account import Account
+
+        try:
+            signer, content = Account.recover_transaction(raw), _content(raw)
+        except Exception:
+            raise self._error("what it answered is no signed transaction") from None
+        if signer != self.address:
+            raise self._error("it signed with another key")
+        # Clef lets its user edit what is signed; ours is what was planned, simulated and will be recorded.
+        if content != _content_of(draft):
+            raise self._error("it signed another transaction than was asked for")
+        return Signed(_hex(keccak(hexstr=str(raw))), str(raw))
+
+    def sign_message(self, text: str) -> str:
+        data = "0x" + text.encode().hex()
+        from eth_account import Account
+        from eth_account.messages import encode_defunct
+
+        if self._remote.kind == "clef":
+            signature = self._ask("account_signData", "text/plain", self.address, data)
+        else:
+            signature = self._ask("eth_sign", self.address, data)
+        try:
+            signer = Account.recover_message(encode_defunct(text=text), signature=signature)
+        except Exception:
+            raise self._error("what it answered is no signature") from None
+        if signer != self.address:
+            raise self._error("it signed with another key")
+        return str(signature)
+
+    def _ask(self, method: str, *params: object) -> object:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
+        try:
+            answer = httpx.post(self._remote.url, json=body, timeout=REMOTE_SECONDS).json()
+        except (httpx.HTTPError, ValueError) as error:
+            where = host_of(self._remote.url)
+            raise Unreachable(f"no answer from the signer at {where}: {type(error).__name__}") from None
+        if not isinstance(answer, dict) or "result" not in answer:
+            problem = answer.get("error") if isinstance(answer, dict) else None
+            said = problem.get("message") if isinstance(problem, dict) else "no result"
+            raise self._error(str(said)[:200])
+        return answer["result"]
+
+    def _error(self, why: str) -> ConfigError:
+        where = host_of(self._remote.url)
+        return ConfigError(f"the signer at {where} did not sign for {self.address}: {why}", hint="check key.remote")
+
+
+def open_key(secrets: Secrets, ref: KeyRef | None, what: str) -> Key:
+    """The key behind a reference. Missing or ConfigError; neither ever holds key material."""
+    if ref is None:
+        raise Missing(f"{what}: the manifest names no key", hint="add `key:` to it")
+    if ref.remote is not None:
+        return RemoteKey(ref.remote)
+    if ref.keystore is not None:
+        return _from_keystore(secrets, ref, what)
+    text = secrets.read(ref, what)
+    try:
+        return LocalKey(bytes.fromhex(text.removeprefix("0x")))
+    except Exception:
+        raise ConfigError(f"{what} ({ref}) is not a private key", hint="it must be 32 bytes in hex, 0x first") from None
+
+
+def stated_address(secrets: Secrets, ref: KeyRef) -> str | None:
+    """The address that a reference or a keystore file states in the clear; None where neither does."""
+    if ref.remote is not None:
+        return ref.remote.address
+    if ref.keystore is None:
+        return None
+    try:
+        address = json.loads(secrets.path(ref.keystore).read_text()).get("address")
+        return str(to_checksum_address("0x" + address.removeprefix("0x")))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None
+
+
+def _from_keystore(secrets: Secrets, ref: KeyRef, what: str) -> Key:
+    path = secrets.path(ref.keystore or "")
+    if not path.exists():
+        raise Missing(f"{what}: no keystore {path}", hint="check the path")
+    if ref.password is None:
+        raise ConfigError(f"{what}: keystore {path} has no password reference", hint="add `password: {env: …}`")
+    password = secrets.read(ref.password, f"the password of {path.name}")
+    try:
+        from eth_account import Account
+
+        return LocalKey(bytes(Account.decrypt(path.read_text(), password)))
+    except Exception:
+        raise ConfigError(f"{what}: {path} does not open with its password", hint="check file and password") from None
+
+
+def _content(raw: Any) -> tuple[object, ...]:
+    """What a signed transaction says: chain, nonce, fee, tip, gas, to, value and data."""
+    data = bytes.fromhex(raw.removeprefix("0x"))
+    if data[0] == 2:
+        chain, nonce, tip, fee, gas, to, value, call, access, *_ = rlp.decode(data[1:])
+        if access:
+            raise ValueError("nobody asked for an access list")
+    else:
+        nonce, fee, gas, to, value, call, v, *_ = rlp.decode(data)
+        chain, tip = ((int.from_bytes(v) - 35) // 2).to_bytes(32), None
+    numbers = (None if part is None else int.from_bytes(part) for part in (chain, nonce, fee, tip, gas, value))
+    return (*numbers, to, call)
+
+
+def _content_of(draft: Draft) -> tuple[object, ...]:
+    call, fees = draft.call, draft.fees
+    numbers = (draft.chain_id, draft.nonce, fees.max_fee, fees.tip, draft.gas, call.value)
+    return (*numbers, bytes.fromhex(call.to.removeprefix("0x")), bytes.fromhex(call.data.removeprefix("0x")))
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + bytes(data).hex()

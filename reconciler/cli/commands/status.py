@@ -1,0 +1,83 @@
+"""fleetctl status: how every machine is."""
+
+import asyncio
+import json
+import time
+from dataclasses import asdict
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from reconciler.adapters.journal_store import JournalStore
+from reconciler.cli.health import Health, survey_health
+from reconciler.cli.options import Command, Options
+from reconciler.cli.render.progress import Meter, answer
+from reconciler.cli.wiring import connected, open_project
+from reconciler.core.money import format_amount
+
+STYLE = {"Synced": "green", "OutOfSync": "yellow", "Parked": "cyan", "Blocked": "red", "Unknown": "red"}
+COLUMNS = ("machine", "sync", "id", "MCR", "score", "bond", "balance", "agents", "token ends")
+
+
+@click.command("status", cls=Command)
+@click.option("--watch", type=click.FloatRange(min=1), help="Show it again every so many seconds, until interrupted")
+def command(options: Options, watch: float | None) -> int:
+    """Show sync, rating, bond, balance, pairings and tokens of every machine. Needs no private key."""
+    while True:
+        machines = asyncio.run(_look(options))
+        if options.json:
+            content = {"formatVersion": "1.0", "machines": [_data(machine) for machine in machines]}
+            click.echo(json.dumps(content, indent=2))
+        else:
+            answer(options).print(_table(machines))
+        if watch is None:
+            return 0
+        time.sleep(watch)
+
+
+async def _look(options: Options) -> list[Health]:
+    project = open_project(options)
+    journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
+    with Meter(options, "reading", len(project.resources)) as meter:
+        async with connected(project, options, journal, meter.event) as session:
+            return await survey_health(session)
+
+
+def _data(machine: Health) -> dict[str, object]:
+    wei = {name: None if (value := getattr(machine, name)) is None else str(value) for name in ("bond", "balance")}
+    return {_camel(name): value for name, value in {**asdict(machine), **wei}.items()}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.title, rest))
+
+
+def _table(machines: list[Health]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in COLUMNS:
+        table.add_column(column)
+    for machine in machines:
+        table.add_row(
+            machine.name,
+            Text(machine.sync, style=STYLE[machine.sync]),
+            machine.id or "-",
+            f"{machine.rating or '-'}{' (negative)' if machine.negative else ''}",
+            "-" if machine.score is None else str(machine.score),
+            _peaq(machine.bond),
+            _peaq(machine.balance),
+            ", ".join(a if s == "active" else f"{a} {s}" for a, s in machine.pairings.items()) or "-",
+            ", ".join(_left(seconds) for seconds in machine.token_seconds.values()) or "-",
+        )
+    return table
+
+
+def _peaq(wei: int | None) -> str:
+    return "-" if wei is None else format_amount(wei, 3).removesuffix(" PEAQ")
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return "ended" if seconds <= 0 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,144 @@
+"""How every machine is: in step with the manifest or not, rated how, bonded, funded, paired, and for how long."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.adapters.http_api import HttpApi
+from reconciler.cli.planning import Wishes, make_plan
+from reconciler.cli.wiring import Session
+from reconciler.core.address import Address
+from reconciler.core.change import Action
+from reconciler.core.errors import Rejected, Unreachable
+from reconciler.core.observation import Present
+from reconciler.core.plan import PlannedChange
+
+PAGE = 20
+"""Machines of one page of the MCR API (machine-markets-api §7.4)."""
+MOST_SINGLE = 60
+"""Ratings asked for one by one: the public API allows 90 requests a minute."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """One machine. Amounts are wei, `None` where it does not apply or could not be read."""
+
+    name: str
+    sync: str
+    """Synced, OutOfSync, Blocked, Parked or Unknown."""
+    id: str | None
+    rating: str | None
+    score: int | None
+    negative: bool | None
+    bond: int | None
+    balance: int | None
+    pairings: Mapping[str, str]
+    """Status by agent."""
+    token_seconds: Mapping[str, float | None] = field(default_factory=dict)
+    """Seconds until the session ends, by agent."""
+
+
+async def survey_health(session: Session) -> list[Health]:
+    """All machines of the manifest. Needs no private key."""
+    planned = await make_plan(session, Wishes(session.project.keyring.declared))
+    states = {a: o.state for a, o in planned.scene.observations.items() if isinstance(o, Present)}
+    ids = {a.name: s.id for a, s in states.items() if a.kind == "machine_identity"}
+    ratings, bonds = await asyncio.gather(_ratings(session, ids), _bonds(session, ids))
+    changes: dict[str, list[PlannedChange]] = {}
+    for change in planned.plan.changes:
+        changes.setdefault(change.address.name.partition("/")[0], []).append(change)
+    inner: dict[str, dict[Address, Any]] = {}
+    for address, state in states.items():
+        inner.setdefault(address.name.partition("/")[0], {})[address] = state
+    rated = {name: (i, bonds.get(i), ratings.get(i, {})) for name, i in ids.items()}
+    return [
+        _health(name, changes.get(name, []), inner.get(name, {}), rated.get(name, (None, None, {})))
+        for name in (machine.name for machine in session.project.fleet.machines)
+    ]
+
+
+def _health(
+    name: str,
+    changes: list[PlannedChange],
+    inner: Mapping[Address, Any],
+    rated: tuple[str | None, int | None, Mapping[str, Any]],
+) -> Health:
+    machine_id, bond, rating = rated
+    balance = next((s.balance for a, s in inner.items() if a.kind == "wallet_funding"), None)
+    paired = {a.name.partition("/")[2]: str(s.get("status")) for a, s in inner.items() if a.kind == "agent_pairing"}
+    tokens = {a.name.partition("/")[2]: s.seconds_left for a, s in inner.items() if a.kind == "session_token"}
+    return Health(
+        name,
+        _sync(changes),
+        machine_id,
+        rating.get("mcr"),
+        rating.get("mcr_score"),
+        rating.get("negative_flag"),
+        bond,
+        balance,
+        paired,
+        tokens,
+    )
+
+
+def _sync(changes: list[PlannedChange]) -> str:
+    """The worst of a machine's resources."""
+    if any(change.unreadable for change in changes):
+        return "Unknown"
+    actions = {change.action for change in changes}
+    if Action.BLOCKED in actions:
+        return "Blocked"
+    if any(action.acts for action in actions):
+        return "OutOfSync"
+    return "Parked" if Action.PARKED in actions else "Synced"
+
+
+async def _bonds(session: Session, ids: Mapping[str, str]) -> dict[str, int]:
+    reader = await session.world.snapshot(0)
+    wanted = sorted(set(ids.values()))
+
+    async def one(machine_id: str) -> int | None:
+        try:
+            return int((await reader.view("identityStaking", "getStake(uint256)(uint256)", int(machine_id)))[0])
+        except (Rejected, Unreachable):
+            return None
+
+    found = await asyncio.gather(*(one(machine_id) for machine_id in wanted))
+    return {machine_id: wei for machine_id, wei in zip(wanted, found, strict=True) if wei is not None}
+
+
+async def _ratings(session: Session, ids: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+    """Ratings by machine id: from the operators' lists, and for those that the lists leave out one by one."""
+    if session.mcr is None:
+        return {}
+    found: dict[str, Mapping[str, Any]] = {}
+    for operator in session.project.fleet.operators.values():
+        found |= await _listed(session.mcr, f"did:peaq:{operator.address}")
+    addresses = {machine.name: machine.address for machine in session.project.fleet.machines}
+    missing = [(i, f"did:peaq:{addresses[name]}") for name, i in ids.items() if i not in found][:MOST_SINGLE]
+    single = await asyncio.gather(*(_single(session.mcr, did) for _, did in missing))
+    return found | {i: rating for (i, _), rating in zip(missing, single, strict=True) if rating}
+
+
+async def _listed(mcr: HttpApi, did: str) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    offset, total = 0, 1
+    try:
+        while offset < total:
+            page = await mcr.get(("operator", did, "machines"), offset=offset, limit=PAGE)
+            for machine in page.get("machines") or ():
+                found[str(machine.get("machine_id"))] = machine
+            total = int((page.get("pagination") or {}).get("total") or 0)
+            # A page may be shorter than asked for: ids that are not registered are dropped from it.
+            offset += PAGE
+    except (Unreachable, Rejected, TypeError, ValueError, AttributeError):
+        return found
+    return found
+
+
+async def _single(mcr: HttpApi, did: str) -> Mapping[str, Any]:
+    try:
+        return await mcr.get(("mcr", did))
+    except (Unreachable, Rejected):
+        return {}
