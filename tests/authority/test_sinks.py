@@ -259,6 +259,7 @@ def test_two_tokens_of_one_name_are_a_mistake(tmp_path: Path) -> None:
     ((line, message),) = problems(tmp_path, second="air_1")
     assert line == 12
     assert "under the same name" in message
+    assert "under the same name" not in str(problems(tmp_path, second="air-1"))  # that is two of one name
 
 
 def test_exactly_one_sink_is_chosen(tmp_path: Path) -> None:
