@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Answer
+from authority_harness import Serve
 from e2e_harness import Yard
 from kinds_harness import KINDS, named
 
@@ -21,7 +21,6 @@ from reconciler.manifest.parse import load
 
 NAME, TOKEN = "air-001/ops", "eyJhbGciOiJIUzI1NiJ9.canary.4fX9"
 ABSENT, UNREADABLE = Stored(readable=True), Stored(readable=False)
-Serve = Callable[[Answer], str]
 
 
 def kept(token: str) -> Stored:
