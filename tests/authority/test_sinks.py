@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Answer
+from authority_harness import Serve
 from e2e_harness import Yard
 from kinds_harness import KINDS, named
 
@@ -21,7 +21,6 @@ from reconciler.manifest.parse import load
 
 NAME, TOKEN = "air-001/ops", "eyJhbGciOiJIUzI1NiJ9.canary.4fX9"
 ABSENT, UNREADABLE = Stored(readable=True), Stored(readable=False)
-Serve = Callable[[Answer], str]
 
 
 def kept(token: str) -> Stored:
@@ -259,6 +258,7 @@ def test_two_tokens_of_one_name_are_a_mistake(tmp_path: Path) -> None:
     ((line, message),) = problems(tmp_path, second="air_1")
     assert line == 12
     assert "under the same name" in message
+    assert "under the same name" not in str(problems(tmp_path, second="air-1"))  # that is two of one name
 
 
 def test_exactly_one_sink_is_chosen(tmp_path: Path) -> None:

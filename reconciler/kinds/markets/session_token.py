@@ -117,15 +117,15 @@ class SessionToken(Kind[Spec, State]):
                 )
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
-        seen: set[str] = set()
+        seen: dict[str, tuple[str, str]] = {}
         for index, machine in enumerate(fleet.machines):
             for place, pairing in enumerate(getattr(machine, "pairings", ())):
-                name = re.sub(r"[^a-z0-9]", "_", f"{machine.name}/{pairing.agent}".lower())
-                if name in seen:
+                pair = (machine.name, pairing.agent)
+                # The same pair twice is a mistake of another kind, and told as that.
+                if seen.setdefault(re.sub(r"[^a-z0-9]", "_", "/".join(pair).lower()), pair) != pair:
                     message = "another pairing's token would be stored under the same name"
                     loc = ("machines", index, "pairings", place, "agent")
                     yield Mistake(loc=loc, message=message, hint="rename the machine or the agent")
-                seen.add(name)
 
     def needs(self, spec: Spec) -> Iterable[Need]:
         yield Need(Address("agent_pairing", spec.address.name), triggers=True)
