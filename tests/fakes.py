@@ -200,8 +200,9 @@ class Interpreter:
 
     def _create(self, path: Sequence[str], body: Mapping[str, Any]) -> dict[str, Any]:
         items = self.world.lists.setdefault("/".join(path), [])
+        living = [item for item in items if item.get("status") != "revoked"]
         for key in ("identityRef", "agentAddress", "name"):
-            assert key not in body or all(item.get(key) != body[key] for item in items), f"{body[key]} exists"
+            assert key not in body or all(item.get(key) != body[key] for item in living), f"{body[key]} exists"
         status = "draft" if path[-1] == "machines" else "active"
         created: dict[str, Any] = {"status": status, **body, "id": f"{path[-1]}_{self._next()}"}
         items.append(created)

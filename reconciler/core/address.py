@@ -63,6 +63,8 @@ def bind(value: T, resolve: Resolve) -> T:
 
 
 def _bind(value: Any, resolve: Resolve) -> Any:
+    if isinstance(value, Never):
+        return value
     if isinstance(value, Output | Burden):
         known = resolve(value)
         return value if known is None else known
@@ -84,9 +86,9 @@ def expected(value: T | Output) -> T:
     return value.expected if isinstance(value, Output) else value
 
 
-def placeholders(value: object) -> Iterator[Placeholder]:
+def placeholders(value: object) -> Iterator[Placeholder | Never]:
     """Every placeholder still inside `value`."""
-    if isinstance(value, Output | Burden):
+    if isinstance(value, Output | Burden | Never):
         yield value
     elif isinstance(value, Mapping):
         for item in value.values():

@@ -115,13 +115,17 @@ class Execution:
             return Outcome(change.address, change.action, Stage.UNKNOWN, str(error), error.hint)
         except FleetError as error:
             return Outcome(change.address, change.action, Stage.FAILED, str(error), error.hint)
+        except Exception as error:
+            # One resource that meets what nobody thought of must not stop the others.
+            reason = f"something unexpected happened ({type(error).__name__}: {error})"
+            return Outcome(change.address, change.action, Stage.FAILED, reason, "report it, with what --debug prints")
         return Outcome(change.address, change.action, Stage.DONE)
 
     async def _converge(self, change: PlannedChange) -> None:
         """Look, do what is needed, look again until nothing differs."""
         resource = self._resources[change.address]
         for _ in range(ROUNDS):
-            now = await self._judge(resource)
+            now = await self._ready(resource)
             if now.action is Action.NO_OP:
                 return
             if not now.action.acts:
@@ -134,6 +138,16 @@ class Execution:
                 if error.reason != OVERTAKEN:
                     raise
         raise NotConverged("transactions sent by somebody else with the same key keep getting in the way")
+
+    async def _ready(self, resource: Resource) -> PlannedChange:
+        """What to do, once what it needs can be read: a reorganisation may take that away for a while."""
+        waited = Patience(self._world)
+        while True:
+            now = await self._judge(resource)
+            if NEVER not in set(placeholders(now.steps)):
+                return now
+            if not await waited.more():
+                raise NotConverged("what it needs is no longer there", hint="apply again")
 
     async def _steps(self, resource: Resource, change: PlannedChange) -> int:
         """Perform the steps in order; the block at or after which their effect shows."""
