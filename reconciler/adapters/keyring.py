@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 
 from reconciler.adapters.keys import Key, open_key
 from reconciler.adapters.secrets import Missing, Secrets
@@ -50,10 +49,6 @@ class HeldKeys:
 
     def why_missing(self, signer: Signer) -> str:
         return self._missing.get(signer, "the manifest names no key")
-
-    def prepare(self) -> None:
-        """Import what signs now rather than between two blocks."""
-        import_module("eth_account.messages")
 
     def sign_transaction(self, signer: Signer, draft: Draft) -> Signed:
         return self._key(signer).sign_transaction(draft)

@@ -1,17 +1,16 @@
 """Private keys, wherever they are kept: in this process or behind a remote signer."""
 
 import json
-from functools import cached_property
 from typing import Any, Protocol
 
 import httpx
 import rlp  # type: ignore[import-untyped]
-from eth_keys.datatypes import PrivateKey
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from reconciler.adapters.redact import host_of
 from reconciler.adapters.secrets import Missing, Secrets
+from reconciler.adapters.signing import LocalKey
 from reconciler.core.errors import ConfigError, Unreachable
 from reconciler.core.fleet import KeyRef, Remote
 from reconciler.core.ports import Draft, Signed
@@ -28,47 +27,6 @@ class Key(Protocol):
     def sign_message(self, text: str) -> str:
         """EIP-191 signature, 65 bytes as 0x-hex."""
         ...
-
-
-class LocalKey:
-    """A key in this process. What signs is imported when it first signs: that takes a second, which most can spare."""
-
-    def __init__(self, secret: bytes) -> None:
-        """ValueError or another exception where `secret` is no key."""
-        self._secret = secret
-        self._address = str(PrivateKey(secret).public_key.to_checksum_address())
-
-    @property
-    def address(self) -> str:
-        return self._address
-
-    @cached_property
-    def _account(self) -> Any:
-        """eth_account's LocalAccount."""
-        from eth_account import Account
-
-        return Account.from_key(self._secret)
-
-    def sign_transaction(self, draft: Draft) -> Signed:
-        fees: dict[str, Any] = {"gasPrice": draft.fees.max_fee}
-        if draft.fees.tip is not None:
-            fees = {"type": 2, "maxFeePerGas": draft.fees.max_fee, "maxPriorityFeePerGas": draft.fees.tip}
-        transaction: dict[str, Any] = {
-            "chainId": draft.chain_id,
-            "nonce": draft.nonce,
-            "to": to_checksum_address(draft.call.to),
-            "value": draft.call.value,
-            "data": draft.call.data,
-            "gas": draft.gas,
-            **fees,
-        }
-        signed = self._account.sign_transaction(transaction)
-        return Signed(_hex(signed.hash), _hex(signed.raw_transaction))
-
-    def sign_message(self, text: str) -> str:
-        from eth_account.messages import encode_defunct
-
-        return _hex(self._account.sign_message(encode_defunct(text=text)).signature)
 
 
 class RemoteKey:

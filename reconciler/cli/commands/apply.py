@@ -154,8 +154,6 @@ def _delivers(step: Step) -> bool:
 
 
 async def run(options: Options, session: Session, planned: Planned, relay: Relay) -> Result:
-    if planned.plan.acting:
-        session.project.keyring.prepare()
     with Meter(options, "applying", len(planned.plan.acting)) as meter:
         relay.meter = meter
         return await Execution(session.world, planned.plan, planned.scene).run()
