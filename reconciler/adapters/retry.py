@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
 from reconciler.core.errors import Unreachable
 
@@ -19,7 +19,7 @@ async def until_reached(
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(Unreachable),
         stop=stop_after_attempt(attempts),
-        wait=wait_exponential_jitter(initial=FIRST, max=LONGEST),
+        wait=wait_exponential(multiplier=FIRST, max=LONGEST) + wait_random(0, FIRST),
         sleep=sleep,
         reraise=True,
     )
