@@ -97,7 +97,7 @@ def test_only_the_agents_keys_are_needed(yard: Yard) -> None:
     old = tokens(yard)
     ran = yard.run("rotate", "--all")
     assert ran.code == 0, ran.said
-    assert "session_token/air-001/night: parked: the key of agent night is not at hand" in ran.out, ran.out
+    assert "session_token/air-001/night: parked: the key of agent/night is not at hand" in ran.out, ran.out
     new = tokens(yard)
     assert {name for name in new if new[name] != old[name]} == {"air-001.ops", "air-002.ops"}
     assert yard.search(new["air-001.night"]) == 201
