@@ -78,11 +78,7 @@ async def _apply(options: Options, project: Project, wishes: Wishes, *, yes: boo
                 planned = await _plan(options, session, wishes, relay)
             if not options.json:
                 print_plan(options, session, planned)
-            if planned.refusals:
-                raise UnsafePlan("; ".join(r.message for r in planned.refusals), hint=planned.refusals[0].hint)
-            if any(_delivers(step) for change in planned.plan.acting for step in change.steps):
-                session.sink.check()
-            _consent_to_widening(options, session, planned, wishes)
+            _check(options, session, planned, wishes)
             if planned.plan.acting and not yes and not _agreed("Apply this plan?"):
                 click.echo("Declined; nothing was done.", err=True)
                 return 1
@@ -92,12 +88,22 @@ async def _apply(options: Options, project: Project, wishes: Wishes, *, yes: boo
                     break
                 # What was read from blocks that are gone may be wrong now: look at everything again.
                 planned = await _plan(options, session, wishes, relay)
+                _check(options, session, planned, wishes)
                 result = result.then(await run(options, session, planned, relay))
             code = exit_code(planned, result)
             report(options, session, planned, result, code)
             return code
     finally:
         journal.close()
+
+
+def _check(options: Options, session: Session, planned: Planned, wishes: Wishes) -> None:
+    """Everything that may speak against running this plan; UnsafePlan or ConfigError where something does."""
+    if planned.refusals:
+        raise UnsafePlan("; ".join(r.message for r in planned.refusals), hint=planned.refusals[0].hint)
+    if any(_delivers(step) for change in planned.plan.acting for step in change.steps):
+        session.sink.check()
+    _consent_to_widening(options, session, planned, wishes)
 
 
 def _consent_to_widening(options: Options, session: Session, planned: Planned, wishes: Wishes) -> None:
