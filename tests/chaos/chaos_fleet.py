@@ -51,6 +51,7 @@ class Fleet:
         root.mkdir(parents=True)
         fleet = cls(world, root, name)
         world.fund(fleet.operator.address, peaq)
+        world.control("mine", blocks=4)  # so that a view of some blocks ago knows of it, too
         fleet.since = world.head()
         fleet._start([f"agent-{n}" for n in range(1, agents + 1)])
         for number in range(1, machines + 1):

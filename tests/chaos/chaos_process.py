@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio._backends._asyncio  # noqa: F401  (all that a child would import later is here before any fork)
 import click
-from e2e_harness import World  # noqa: F401  (imported before any fork)
+import deepdiff  # noqa: F401
+from e2e_harness import World  # noqa: F401
 
 from reconciler.cli import main as command_line
 from reconciler.cli.commands import apply, plan  # noqa: F401
