@@ -72,6 +72,7 @@ class Fleet:
             "operator": {"key": {"env": "PEAQOS_PRIVATE_KEY"}},
             "v1": {"publishFleet": True, "funding": {"from": "operator", "below": "0.05 PEAQ", "to": "0.2 PEAQ"}},
             "tokens": {"sink": {"directory": "secrets"}},
+            "guards": {"policyWidening": "allow"},
             "delegationPolicies": {
                 LIMITED: {**policy, "dailySpendLimit": 30}, STEADY: {**policy, "dailySpendLimit": 7}
             },
