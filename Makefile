@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check format bench chaos clean
+.PHONY: help demo test kill check format bench chaos clean
 
 help:
 	@echo "make demo    watch a fleet go live on a local peaq"
 	@echo "make test    run the tests"
 	@echo "make check   lint, types, import rules, schema freshness, duplicates"
 	@echo "make format  format the code"
+	@echo "make kill    kill it once at every point of every kind, and strike it with every fault"
 	@echo "make chaos   kill it thousands of times; goes on where it stopped (MINUTES=30)"
 	@echo "make bench   measure; figures go to bench/RESULTS.md"
 
@@ -24,7 +25,10 @@ demo: $(READY)
 	$(BIN)/fleetctl demo
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore=tests/chaos
+
+kill: $(READY)
+	$(BIN)/python -m pytest tests/chaos
 
 MINUTES ?= 30
 chaos: $(READY)
