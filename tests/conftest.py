@@ -1,5 +1,6 @@
 """Fixtures for every test."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.lifecycle import running
 from reconciler.sandbox.node import free_port
+
+# A shell that runs us in the background ignores interrupts, and whoever we start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
