@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -103,8 +104,12 @@ def test_gas_station_pays(client: RealClient, sandbox: SandboxInfo) -> None:
         "requestId": str(uuid.uuid4()),
     }
     answer = client.call("POST", "/gas-station/faucet/fund", body).json()
-    assert answer["code"] == "SUCCESS" and client.world.balance(target) == PEAQ
-    assert client.world.rpc("eth_getTransactionReceipt", answer["data"]["txHash"])["status"] == "0x1"
+    assert answer["code"] == "SUCCESS"
+    for _ in range(200):  # the node mines a moment after it answers
+        if receipt := client.world.rpc("eth_getTransactionReceipt", answer["data"]["txHash"]):
+            break
+        time.sleep(0.05)
+    assert receipt["status"] == "0x1" and client.world.balance(target) == PEAQ
     body["requestId"] = str(uuid.uuid4())
     assert client.call("POST", "/gas-station/faucet/fund", body).json()["code"] == "SUFFICIENT_BALANCE"
 
