@@ -48,6 +48,10 @@ class FakeReader:
     def __init__(self, world: FakeWorld) -> None:
         self._world = world
 
+    @property
+    def block(self) -> int:
+        return 0
+
     async def view(self, contract: str, function: str, *args: object) -> tuple[Any, ...]:
         await asyncio.sleep(0)
         name = function.split("(", maxsplit=1)[0]

@@ -104,16 +104,16 @@ class RpcChain:
         return Fees(2 * head.base_fee + tip, tip)
 
     async def estimate(self, sender: str, call: Raw) -> Simulated:
-        return await self._simulate("eth_estimateGas", sender, call)
+        return await self._simulate("eth_estimateGas", sender, call, "latest")
 
-    async def dry_run(self, sender: str, call: Raw) -> Simulated:
+    async def dry_run(self, sender: str, call: Raw, block: int) -> Simulated:
         """As `estimate`, but without asking for gas: an eth_call."""
-        return await self._simulate("eth_call", sender, call)
+        return await self._simulate("eth_call", sender, call, hex(block))
 
-    async def _simulate(self, method: str, sender: str, call: Raw) -> Simulated:
+    async def _simulate(self, method: str, sender: str, call: Raw, block: str) -> Simulated:
         request = {"from": sender, "to": call.to, "value": hex(call.value), "data": call.data}
         try:
-            result = await self._rpc.call(method, request, "latest")
+            result = await self._rpc.call(method, request, block)
         except RpcError as error:
             return Simulated(revert=_revert_name(error))
         try:

@@ -18,8 +18,6 @@ READ_ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
 
 @dataclass(frozen=True)
 class Abilities:
-    block: int
-    """Newest block when asked."""
     multicall: bool
     batch: bool
     """True where every operator may call Batch."""
@@ -36,7 +34,7 @@ async def probe(chain: RpcChain, rpc: Rpc, network: Network, operators: Sequence
     await _contracts(chain, network)
     block = (await chain.head()).number
     await _did(Views(rpc, None, block), network)
-    return Abilities(block, await _multicall(rpc, network, block), await _batch(chain, operators))
+    return Abilities(await _multicall(rpc, network, block), await _batch(chain, operators, block))
 
 
 async def _contracts(chain: RpcChain, network: Network) -> None:
@@ -76,6 +74,6 @@ async def _multicall(rpc: Rpc, network: Network, block: int) -> bool:
         return False
 
 
-async def _batch(chain: RpcChain, operators: Sequence[str]) -> bool:
+async def _batch(chain: RpcChain, operators: Sequence[str], block: int) -> bool:
     empty = chain.pack([])
-    return all([not (await chain.dry_run(operator, empty)).revert for operator in operators])
+    return all([not (await chain.dry_run(operator, empty, block)).revert for operator in operators])

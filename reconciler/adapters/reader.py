@@ -44,6 +44,10 @@ class WorldReader:
         self._answers: dict[object, asyncio.Future[Any]] = {}
         self._indexes: dict[tuple[str, tuple[str, ...]], dict[str, Json]] = {}
 
+    @property
+    def block(self) -> int:
+        return self._views.block
+
     def now(self) -> float:
         return self._now
 

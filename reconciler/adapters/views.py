@@ -29,6 +29,7 @@ class Views:
     def __init__(self, rpc: Rpc, multicall: str | None, block: int) -> None:
         self._rpc = rpc
         self._multicall = multicall
+        self.block = block
         self._block = hex(block)
         self._waiting: list[_Waiting] = []
         self._tasks: set[asyncio.Task[None]] = set()

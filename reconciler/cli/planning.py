@@ -53,9 +53,9 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
         allow_token_loss=wishes.allow_token_loss,
         notices=(*project.notices, *_in_flight(session), *_warnings(await chain_findings(session))),
     )
-    plan, scene = await survey(world, scene)
+    plan, scene = await survey(world, scene, reader.block)
     wei = await _balances(session, plan, reader)
-    return Planned(plan, scene, tuple(await _refusals(session, plan, wishes, wei)), session.block, wei)
+    return Planned(plan, scene, tuple(await _refusals(session, plan, wishes, wei, reader.block)), reader.block, wei)
 
 
 def _warnings(findings: Sequence[Finding]) -> list[str]:
@@ -78,13 +78,15 @@ async def _balances(session: Session, plan: Plan, reader: Reader) -> dict[Signer
     return dict(zip(signers, found, strict=True))
 
 
-async def _refusals(session: Session, plan: Plan, wishes: Wishes, wei: Mapping[Signer, int]) -> list[Refusal]:
+async def _refusals(
+    session: Session, plan: Plan, wishes: Wishes, wei: Mapping[Signer, int], block: int
+) -> list[Refusal]:
     accounts = {signer: session.world.keyring.address(signer) for signer in wei}
     found = refusals(plan, session.project.fleet.guards, wei, accounts)
-    return [*found, *await _legacy(session, plan, wishes)]
+    return [*found, *await _legacy(session, plan, wishes, block)]
 
 
-async def _legacy(session: Session, plan: Plan, wishes: Wishes) -> list[Refusal]:
+async def _legacy(session: Session, plan: Plan, wishes: Wishes, block: int) -> list[Refusal]:
     """On a live network v1 wants consent, and registrations want a chain that still takes them."""
     if not session.project.fleet.network.live or not plan.acting:
         return []
@@ -92,7 +94,7 @@ async def _legacy(session: Session, plan: Plan, wishes: Wishes) -> list[Refusal]
     if not wishes.accept_legacy:
         found.append(Refusal("guard.legacy", LEGACY, "pass --accept-legacy if that is what you want"))
     bonds = [call for change in plan.acting for step in change.steps for call in _registrations(step)]
-    if bonds and (reason := await _trial(session, bonds[0])):
+    if bonds and (reason := await _trial(session, bonds[0], block)):
         message = f"a trial registerFor of an unused address reverts: {reason}"
         found.append(Refusal("guard.legacy_closed", message, "v1 registration may have ended here; use protocol v2"))
     return found
@@ -103,10 +105,10 @@ def _registrations(step: Step) -> list[ChainCall]:
     return [call for call in calls if call.purpose == "bond"]
 
 
-async def _trial(session: Session, like: ChainCall) -> str:
+async def _trial(session: Session, like: ChainCall, block: int) -> str:
     """Why registering anybody at all would fail now, or ""."""
     call = replace(like, function="registerFor(address)", args=(NOBODY,))
     sender = session.world.keyring.address(ChainGroup((like,)).signer)
-    revert = (await session.world.chain.dry_run(sender, session.world.chain.encode(call))).revert
+    revert = (await session.world.chain.dry_run(sender, session.world.chain.encode(call), block)).revert
     # An operator that cannot pay is told so by the balance check.
     return "" if "insufficient" in revert.lower() else revert

@@ -66,7 +66,6 @@ class Session:
     mcr: HttpApi | None
     sink: CheckedSink
     abilities: Abilities
-    block: int
 
 
 class SystemClock:
@@ -156,7 +155,7 @@ async def connected(
             max_spend=fleet.guards.max_spend,
         )
         world = World(chain, project.keyring, markets, journal, sink, SystemClock(), snapshot, settings, emit)
-        yield Session(project, options.around(world), rpc, chain, markets, mcr, sink, abilities, abilities.block)
+        yield Session(project, options.around(world), rpc, chain, markets, mcr, sink, abilities)
 
 
 def _api(name: str, service: Service | None, root: str, secrets: Secrets, stack: AsyncExitStack) -> HttpApi | None:

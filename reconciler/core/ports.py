@@ -42,6 +42,11 @@ class Reader(Protocol):
     contract read: a revert, whose name is in `reason`).
     """
 
+    @property
+    def block(self) -> int:
+        """The block that chain reads are pinned to."""
+        ...
+
     async def view(self, contract: str, function: str, *args: object) -> tuple[Any, ...]:
         """Result of a contract read; `function` is `name(types)(result types)`, `contract` a role name."""
         ...
@@ -183,8 +188,8 @@ class Chain(Protocol):
         """Gas it would take now, or why it would revert."""
         ...
 
-    async def dry_run(self, sender: str, call: Raw) -> Simulated:
-        """Why it would revert now, without regard to gas."""
+    async def dry_run(self, sender: str, call: Raw, block: int) -> Simulated:
+        """Why it would revert on top of `block`, without regard to gas."""
         ...
 
     async def broadcast(self, raw: str) -> None:

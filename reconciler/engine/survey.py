@@ -45,20 +45,23 @@ async def observe_all(
     return {resource.address: observation for resource, observation in zip(resources, found, strict=True)}
 
 
-async def survey(world: World, scene: Scene) -> tuple[Plan, Scene]:
-    """A plan for `scene`, with every change that the world would refuse already blocked."""
+async def survey(world: World, scene: Scene, block: int) -> tuple[Plan, Scene]:
+    """A plan for `scene`, with every change already blocked that would be refused on top of `block`.
+
+    That is the block the scene was read at: on a newer one, what an earlier run sent may have been mined meanwhile.
+    """
     plan = build_plan(scene)
-    denials = await _denials(world, plan)
+    denials = await _denials(world, plan, block)
     if not denials:
         return plan, scene
     scene = replace(scene, denials={**scene.denials, **denials})
     return build_plan(scene), scene
 
 
-async def _denials(world: World, plan: Plan) -> dict[Address, str]:
+async def _denials(world: World, plan: Plan, block: int) -> dict[Address, str]:
     actions = {change.address: change.action for change in plan.changes}
     asked = [(change.address, calls) for change in plan.acting for calls in _probes(change, actions)]
-    found = await asyncio.gather(*(_refused(world, probes) for probes in _packs(world, asked)))
+    found = await asyncio.gather(*(_refused(world, probes, block) for probes in _packs(world, asked)))
     return {address: reason for reasons in found for address, reason in reasons.items()}
 
 
@@ -82,15 +85,15 @@ def _gas(probes: Iterable[Probe]) -> int:
     return sum(call.gas for _, calls in probes for call in calls)
 
 
-async def _refused(world: World, probes: Sequence[Probe]) -> dict[Address, str]:
+async def _refused(world: World, probes: Sequence[Probe], block: int) -> dict[Address, str]:
     """Why which of `probes` would fail now. Those that fail together are halved until the culprits are alone."""
-    reason = await _ask(world, [call for _, calls in probes for call in calls])
+    reason = await _ask(world, [call for _, calls in probes for call in calls], block)
     if not reason:
         return {}
     if len(probes) == 1:
         return {probes[0][0]: reason}
     half = len(probes) // 2
-    first, second = await asyncio.gather(_refused(world, probes[:half]), _refused(world, probes[half:]))
+    first, second = await asyncio.gather(*(_refused(world, part, block) for part in (probes[:half], probes[half:])))
     return {**first, **second}
 
 
@@ -106,14 +109,14 @@ def _probes(change: PlannedChange, actions: Mapping[Address, Action]) -> Iterabl
             yield step.effect.calls
 
 
-async def _ask(world: World, calls: Sequence[ChainCall]) -> str:
-    """Why these calls of one signer would fail now, or ""."""
+async def _ask(world: World, calls: Sequence[ChainCall], block: int) -> str:
+    """Why these calls of one signer would fail on top of `block`, or ""."""
     raws = [world.chain.encode(call) for call in calls]
     if len(raws) > 1 and not world.settings.batch:
         return ""
     raw = raws[0] if len(raws) == 1 else world.chain.pack(raws)
     try:
-        outcome = await world.chain.dry_run(world.keyring.address(ChainGroup(tuple(calls)).signer), raw)
+        outcome = await world.chain.dry_run(world.keyring.address(ChainGroup(tuple(calls)).signer), raw, block)
     except Unreachable:
         # Not an answer: it will be simulated again before anything is sent.
         return ""
