@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli.options import common, merge
+from reconciler.cli.options import Options, common, merge
 from reconciler.core.errors import FleetError, ManifestError, Problem
 
 COMMANDS = {
@@ -69,11 +69,11 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
-    """The exit code of one call. Nothing escapes as a traceback unless --debug asks for it."""
+def run(arguments: list[str], options: Options | None = None) -> int:
+    """The exit code of one call, with `options` as what is said nowhere. Only --debug lets a traceback out."""
     as_json = _asks_json(arguments)
     try:
-        result = cli.main(arguments, prog_name="fleetctl", standalone_mode=False)
+        result = cli.main(arguments, prog_name="fleetctl", standalone_mode=False, obj=options)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as error:
         return error.exit_code

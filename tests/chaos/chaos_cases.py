@@ -25,7 +25,7 @@ from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.lifecycle import running
 from reconciler.sandbox.node import free_port
 
-WORKERS = 4
+WORKERS = 6
 """Fleets looked after at the same time: they wait more than they work."""
 CHAINS = 10
 """Fleets over which the points of a phase are spread; each is killed at one after the other."""
@@ -308,10 +308,10 @@ def sandbox_at(root: Path, block_time: float = 0.0) -> Iterator[SandboxInfo]:
         yield info
 
 
-def failures_of(reports: Iterable[Report]) -> str:
-    """What went wrong, with the seeds that make it happen again."""
+def all_well(reports: Iterable[Report]) -> None:
+    """Says what went wrong, with the seeds that make it happen again."""
     failed = [f"{report.name} with seed {report.seed}: {report.failure}" for report in reports if report.failure]
-    return "\n".join(failed)
+    assert not failed, "\n".join(failed)
 
 
 def summed(report: Report) -> Counter[str]:

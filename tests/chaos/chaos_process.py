@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio._backends._asyncio  # noqa: F401  (all that a child would import later is here before any fork)
-import click
 import deepdiff  # noqa: F401
 from e2e_harness import World  # noqa: F401
 
@@ -107,18 +106,8 @@ def _become(
         os.environ.clear()
         os.environ.update(kept)
         prepare()
-        code = _called(arguments, around)
+        code = command_line.run(arguments, around and Options(around=around))
     except BaseException:
         with suppress(BaseException):
             os.write(2, traceback.format_exc().encode())
     os._exit(code)
-
-
-def _called(arguments: list[str], around: Any) -> int:
-    if around is None:
-        return command_line.run(arguments)
-    try:
-        options = Options(around=around)
-        return int(command_line.cli.main(arguments, prog_name="fleetctl", standalone_mode=False, obj=options) or 0)
-    except click.exceptions.Exit as error:
-        return error.exit_code

@@ -32,7 +32,7 @@ def run_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Each fleet has a sandbox to itself: what strikes it strikes the whole sandbox."""
     root = tmp_path_factory.mktemp("faults")
     with ExitStack() as stack:
-        infos = [stack.enter_context(sandbox_at(root / f"sandbox-{n}")) for n in range(WORKERS // 2)]
+        infos = [stack.enter_context(sandbox_at(root / f"sandbox-{n}")) for n in range(WORKERS - 2)]
         yield crew(infos, root / "cases", REPORTS.append)
 
 

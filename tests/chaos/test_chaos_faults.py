@@ -1,18 +1,18 @@
 """Faults of node, service, disk and neighbours, with and without kills; then a plain run, and all is well."""
 
-from chaos_cases import Run, failures_of, random_instants
+from chaos_cases import Run, all_well, random_instants
 from chaos_faults import pending_and_lost, table
 
 
 def test_every_fault_strikes_and_leaves_nothing_behind(run_alone: Run) -> None:
     reports = run_alone([(name, 0, case) for name, case in table().items()])
-    assert not failures_of(reports)
+    all_well(reports)
     assert [report.name for report in reports if not report.faults.total()] == []
 
 
 def test_what_is_pending_is_waited_for_though_its_journal_is_lost(run_slowly: Run) -> None:
-    assert not failures_of(run_slowly([("pending and lost", seed, pending_and_lost) for seed in range(2)]))
+    all_well(run_slowly([("pending and lost", seed, pending_and_lost) for seed in range(2)]))
 
 
 def test_any_instant_while_blocks_take_their_time(run_slowly: Run) -> None:
-    assert not failures_of(run_slowly([("slow instant", seed, random_instants(2)) for seed in range(4)]))
+    all_well(run_slowly([("slow instant", seed, random_instants(2)) for seed in range(4)]))
