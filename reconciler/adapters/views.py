@@ -4,13 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eth_abi.abi import decode, encode
-
-from reconciler.adapters import abi, reverts
+from reconciler.adapters import abi, aggregate, reverts
 from reconciler.adapters.rpc import Rpc, RpcError
 from reconciler.core.errors import Rejected, Unreachable
 
-AGGREGATE = abi.selector("aggregate3((address,bool,bytes)[])")
 GET_BALANCE = "getEthBalance(address)(uint256)"
 GROUP = 400
 """Members of one aggregate3: well under the gas caps that nodes put on eth_call."""
@@ -66,7 +63,8 @@ class Views:
         try:
             answers = await self._aggregate(group)
         except Exception as error:
-            message = error.message if isinstance(error, Rejected | Unreachable) else type(error).__name__
+            clear = isinstance(error, Rejected | Unreachable)
+            message = error.message if clear else f"Multicall3 gave no usable answer ({error or type(error).__name__})"
             for waiting in group:
                 waiting.future.set_exception(Unreachable(message))
             return
@@ -79,10 +77,10 @@ class Views:
                 waiting.future.set_exception(_failure(data, ""))
 
     async def _aggregate(self, group: Sequence[_Waiting]) -> Sequence[tuple[bool, bytes]]:
-        calls = [(w.to, True, w.data) for w in group]
-        data = AGGREGATE + encode(["(address,bool,bytes)[]"], [calls])
-        answer = await self._single(str(self._multicall), data)
-        found: Sequence[tuple[bool, bytes]] = decode(["(bool,bytes)[]"], answer)[0]
+        data = aggregate.calldata([(waiting.to, waiting.data) for waiting in group])
+        found = aggregate.answers(await self._single(str(self._multicall), data))
+        if len(found) != len(group):
+            raise ValueError("it answered more or fewer calls than were asked")
         return found
 
     async def _single(self, to: str, data: bytes) -> bytes:

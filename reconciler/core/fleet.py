@@ -25,7 +25,6 @@ class Section(BaseModel):
         frozen=True,
         alias_generator=to_camel,
         populate_by_name=True,
-        use_attribute_docstrings=True,
     )
 
     def parts(self) -> Iterator["Section"]:

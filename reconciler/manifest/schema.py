@@ -8,6 +8,7 @@ from reconciler.core.kind import AnyKind
 from reconciler.manifest.assemble import NOT_DEFAULTS
 from reconciler.manifest.model import fleet_model
 from reconciler.manifest.networks import PRESETS
+from reconciler.manifest.schema_docs import describe
 
 ID = "urn:fleetctl:schema:fleet:v1alpha1"
 Schema = dict[str, Any]
@@ -15,8 +16,10 @@ Schema = dict[str, Any]
 
 def schema(kinds: Mapping[str, AnyKind]) -> Schema:
     """JSON Schema 2020-12 of a manifest. Written as `json.dumps(schema(kinds), indent=2) + "\\n"`."""
-    model = fleet_model(kinds).model_json_schema(by_alias=True)
+    fleet = fleet_model(kinds)
+    model = fleet.model_json_schema(by_alias=True)
     definitions: Schema = model.pop("$defs")
+    describe(model, definitions, fleet)
     properties = _properties(model["properties"], definitions)
     _without_titles({"properties": properties, "$defs": definitions})
     return {
