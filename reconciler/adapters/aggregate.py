@@ -16,14 +16,7 @@ _THREE_WORDS = (3 * WORD).to_bytes(WORD, "big")
 
 def calldata(calls: Sequence[tuple[str, bytes]]) -> bytes:
     """For calls of (address, calldata), each allowed to fail."""
-    bodies = [
-        bytes.fromhex(to.removeprefix("0x")).rjust(WORD, b"\0")
-        + _TRUE
-        + _THREE_WORDS
-        + _word(len(data))
-        + _padded(data)
-        for to, data in calls
-    ]
+    bodies = [_call(to, data) for to, data in calls]
     return SELECTOR + _word(WORD) + _word(len(calls)) + b"".join([*_offsets(bodies), *bodies])
 
 

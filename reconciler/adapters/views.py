@@ -63,8 +63,8 @@ class Views:
         try:
             answers = await self._aggregate(group)
         except Exception as error:
-            clear = isinstance(error, Rejected | Unreachable)
-            message = error.message if clear else f"Multicall3 gave no usable answer ({error or type(error).__name__})"
+            known = isinstance(error, Rejected | Unreachable)
+            message = str(error) if known else f"Multicall3 gave no usable answer ({error or type(error).__name__})"
             for waiting in group:
                 waiting.future.set_exception(Unreachable(message))
             return

@@ -70,7 +70,7 @@ class Rhythm:
         if self._due is not None and self._due <= now:
             self._stirred, self._due = self._due, None
         quiet = now - self._stirred
-        wanted = quiet / 4 if self._due is None else min(quiet, self._due - now)
+        wanted = quiet / 2 if self._due is None else min(quiet, self._due - now)
         return max(FIRST, min(wanted, LONGEST))
 
 
