@@ -25,7 +25,7 @@ demo: $(READY)
 	$(BIN)/fleetctl demo
 
 test: $(READY)
-	$(BIN)/python -m pytest --ignore=tests/chaos
+	$(BIN)/python -m pytest
 
 kill: $(READY)
 	$(BIN)/python -m pytest tests/chaos

@@ -26,4 +26,4 @@ def _struck(reports: Sequence[Report]) -> set[str]:
 
 
 def test_any_instant(run: Run) -> None:
-    all_well(run([("instant", seed, random_instants(3)) for seed in range(8)]))
+    all_well(run([("instant", seed, random_instants(3)) for seed in range(7)]))

@@ -8,7 +8,7 @@ from chaos_faults import DISASTERS, Script, scripted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-EXAMPLES = int(os.environ.get("CHAOS_EXAMPLES", "13"))
+EXAMPLES = int(os.environ.get("CHAOS_EXAMPLES", "6"))
 """Each is two fleets."""
 _NUMBERS = count()
 
