@@ -1,5 +1,6 @@
 """fleetctl in processes of its own, forked from one that has imported everything: cheap to start, real to kill."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ from reconciler.cli.commands import apply, plan  # noqa: F401
 from reconciler.cli.options import Options
 from reconciler.sandbox import lifecycle  # noqa: F401
 
-PATIENCE = 90.0
+PATIENCE = 45.0
 """Seconds after which a child that is still running is stuck."""
 POLL = 0.005
 CRASHED = 99
@@ -72,6 +73,8 @@ class Child:
             if kill_after is not None and lived >= kill_after:
                 self.kill()
             if lived > PATIENCE:
+                os.kill(self.pid, signal.SIGUSR1)
+                time.sleep(1)
                 self.kill()
                 raise AssertionError(f"still running after {PATIENCE:.0f} s:\n{self._text()}")
             time.sleep(POLL)
@@ -105,9 +108,16 @@ def _become(
         kept = {"PATH": os.environ["PATH"], **environ}
         os.environ.clear()
         os.environ.update(kept)
+        signal.signal(signal.SIGUSR1, lambda *_: _say_where())
         prepare()
         code = command_line.run(arguments, around and Options(around=around))
     except BaseException:
         with suppress(BaseException):
             os.write(2, traceback.format_exc().encode())
     os._exit(code)
+
+
+def _say_where() -> None:
+    """What every task waits for: asked of a child that is stuck."""
+    for task in asyncio.all_tasks():
+        task.print_stack(limit=4, file=sys.stderr)
