@@ -12,7 +12,7 @@ from reconciler.core.guards import Refusal, refusals
 from reconciler.core.money import format_amount
 from reconciler.core.plan import Plan, Scene
 from reconciler.core.ports import Reader
-from reconciler.engine.survey import observe_all, survey
+from reconciler.engine.survey import find_strays, observe_all, survey
 
 LEGACY = (
     "protocol v1 is peaq's legacy protocol: live networks run v2 since 2026-09-01, and machines registered "
@@ -44,14 +44,19 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
     """Observe everything at one block, plan, simulate, and check balances and guards. Writes nothing."""
     world, project = session.world, session.project
     reader = await world.snapshot(0)
-    observations, fees = await asyncio.gather(observe_all(project.resources, reader, tick), world.chain.fees())
+    observations, fees, (strays, unseen) = await asyncio.gather(
+        observe_all(project.resources, reader, tick),
+        world.chain.fees(),
+        find_strays(project.kinds, project.fleet, reader),
+    )
     scene = Scene(
-        project.resources,
-        observations,
+        (*project.resources, *strays),
+        observations | await observe_all(strays, reader),
         wishes.has_key,
         gas_price=fees.max_fee,
         allow_token_loss=wishes.allow_token_loss,
-        notices=(*project.notices, *_in_flight(session), *_warnings(await chain_findings(session))),
+        notices=(*project.notices, *_in_flight(session), *_warnings(await chain_findings(session)), *unseen),
+        unmanaged=frozenset(r.address for r in strays if r.kind.prunable not in project.fleet.prune),
     )
     plan, scene = await survey(world, scene, reader.block)
     wei = await _balances(session, plan, reader)
