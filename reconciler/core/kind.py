@@ -76,6 +76,10 @@ class Kind(ABC, Generic[SpecT, StateT]):
         """What the user should know of this plan although nothing is wrong."""
         return ()
 
+    async def advise(self, fleet: Fleet, read: Reader) -> Iterable[Mistake]:
+        """What may not be meant, told with its place and never in the way: what cannot be read is not told."""
+        return ()
+
     def needs(self, spec: SpecT) -> Iterable[Need]:
         return ()
 

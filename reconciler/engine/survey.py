@@ -9,7 +9,7 @@ from reconciler.core.address import Address
 from reconciler.core.change import Action
 from reconciler.core.effects import ChainCall, ChainGroup, Signer
 from reconciler.core.errors import Rejected, Unreachable
-from reconciler.core.fleet import Fleet
+from reconciler.core.fleet import Fleet, Mistake
 from reconciler.core.kind import AnyKind, Resource, Strength
 from reconciler.core.observation import Observation, Unreadable
 from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_bound
@@ -67,6 +67,12 @@ async def find_strays(kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader) ->
         f"what the manifest does not name cannot be read at {len(unseen)} place(s), first {unseen[0]}" if unseen else ""
     )
     return strays, [told] if told else []
+
+
+async def advice(kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader) -> list[Mistake]:
+    """What the kinds have to say of a fleet in this world, as far as it can be read."""
+    found = await asyncio.gather(*(_clearly(kind.advise(fleet, reader)) for kind in kinds))
+    return [mistake for mistakes in found if not isinstance(mistakes, Unreadable) for mistake in mistakes]
 
 
 async def survey(world: World, scene: Scene, block: int) -> tuple[Plan, Scene]:

@@ -8,11 +8,12 @@ from typing import Any
 from pydantic import Field
 
 from reconciler.core.address import Address, Output
+from reconciler.core.catalogue import SERVICES, SKILLS
 from reconciler.core.change import FieldChange
 from reconciler.core.delegation import normal, widens
 from reconciler.core.diff import compare, same
 from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step, Touch
-from reconciler.core.fleet import Agent, Fleet, Machine, Mistake, Name, Section
+from reconciler.core.fleet import Agent, Fleet, Loc, Machine, Mistake, Name, Section
 from reconciler.core.kind import Kind, Need, Search
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, Receipt, record_of, whole
@@ -120,6 +121,10 @@ class AgentPairing(Kind[Spec, Json]):
                     hint = f"declared policies: {', '.join(policies) or 'none'}"
                     yield Mistake(loc=(*loc, "delegationPolicy"), message=message, hint=hint)
                 seen.add(pairing.agent)
+
+    async def advise(self, fleet: Fleet, read: Reader) -> list[Mistake]:
+        skills, services = _listed(fleet, "SkillKeys"), _listed(fleet, "ServiceIds")
+        return [*await SKILLS.advise(skills, read), *await SERVICES.advise(services, read)]
 
     def needs(self, spec: Spec) -> Iterable[Need]:
         # Authority must be revocable whatever is the matter with the record.
@@ -245,6 +250,17 @@ class AgentPairing(Kind[Spec, Json]):
 def _policies(fleet: Fleet) -> Mapping[str, DelegationPolicy]:
     section = fleet.section(DelegationSection)
     return section.delegation_policies if section else {}
+
+
+def _listed(fleet: Fleet, ending: str) -> list[tuple[Loc, str]]:
+    """What the lists of delegation policies name, in those lists whose names end so."""
+    return [
+        (("delegationPolicies", policy, field, place), name)
+        for policy, declared in _policies(fleet).items()
+        for field, names in _wire(declared).items()
+        if field.endswith(ending)
+        for place, name in enumerate(names)
+    ]
 
 
 def _declared(machine: Machine) -> tuple[Pairing, ...]:

@@ -72,6 +72,17 @@ class MachineRecord(Kind[Spec, Json]):
                     hint = f"declared policies: {', '.join(known) or 'none'}"
                     yield Mistake(loc=loc, message=f"no policy `{name}` under machinePolicies", hint=hint)
 
+    async def advise(self, fleet: Fleet, read: Reader) -> list[Mistake]:
+        message = "peaq's SDK shows and writes this label under another name"
+        hint = "what stands here is sent as it is; use small letters, digits, `.`, `-` and `/` to read it there too"
+        return [
+            Mistake(loc=("machines", index, "market", "labels", key), message=message, hint=hint)
+            for index, machine in enumerate(fleet.machines)
+            if (market := machine.section(MarketSection)) is not None
+            for key in market.labels or ()
+            if "_" in key or key != key.lower()
+        ]
+
     def needs(self, spec: Spec) -> Iterable[Need]:
         yield Need(Address("machine_did", spec.address.name))
         for output in placeholders(spec.fields.get("policyIds")):
