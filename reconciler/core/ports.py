@@ -95,6 +95,10 @@ class Reader(Protocol):
 async def record_of(read: Reader, identity_ref: str, adopted: str | None) -> Json | None:
     """A machine's record in Machine Markets: from the list, or else the one adopted by its id."""
     found = await read.find("identityRef", identity_ref, "machines")
+    if found is not None and found.get("status") == "archived":
+        # One machine may have been enrolled again after its record was archived.
+        same = [r for r in await read.items("machines") if str(r.get("identityRef")).lower() == identity_ref.lower()]
+        found = next((record for record in same if record.get("status") != "archived"), found)
     if found is not None or adopted is None:
         return found
     try:
