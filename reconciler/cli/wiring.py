@@ -153,6 +153,7 @@ async def connected(
             tag=network.confirmations.tag,
             batch=abilities.batch and batch,
             timeout=options.timeout,
+            patience=min(options.timeout, Settings.patience),
             max_fee=fleet.guards.max_fee,
             max_spend=fleet.guards.max_spend,
         )

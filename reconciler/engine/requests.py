@@ -13,11 +13,16 @@ from reconciler.engine.events import Event, Stage
 from reconciler.engine.world import World
 
 EXPIRED = {"MACHINE_IDENTITY_PROOF_EXPIRED", "AGENT_PAIRING_PROOF_EXPIRED"}
+UNPROVEN = {f"MACHINE_IDENTITY_PROOF_{why}" for why in ("EXPIRED", "INVALID", "REQUIRED")}
+"""The service holds no good proof of the machine: it ran out, or its signer no longer controls the machine."""
+RENEW = "prove the identity again"
 FIRST, LONGEST = 0.5, 10.0
 """Seconds between tries while another service catches up."""
 
 
-async def perform(world: World, effect: HttpRequest | SignedRequest, label: Label) -> None:
+async def perform(
+    world: World, effect: HttpRequest | SignedRequest, label: Label, renewal: SignedRequest | None = None
+) -> None:
     """Do it once. Refusals that pass by themselves are waited out, up to the settings' patience."""
     end = world.clock.now() + world.settings.patience
     pause, fresh = FIRST, 1
@@ -26,15 +31,24 @@ async def perform(world: World, effect: HttpRequest | SignedRequest, label: Labe
             return await _attempt(world, effect, label)
         except Unreachable as error:
             if world.clock.now() + pause > end:
-                raise
+                raise _waited_for(error, world.settings.patience) from None
             world.emit(Event(Stage.WAITING, label.address, str(error)))
             await world.clock.sleep(pause)
             pause = min(pause * 2, LONGEST)
         except Rejected as error:
+            if renewal is not None and error.reason in UNPROVEN:
+                world.emit(Event(Stage.WAITING, label.address, f"proving the machine's identity again: {error}"))
+                await perform(world, renewal, Label(label.address, RENEW))
+                renewal = None
+                continue
             # A challenge that ran out while we signed: one new one, and then it is a clear no.
             if error.reason not in EXPIRED or not fresh:
                 raise
             fresh -= 1
+
+
+def _waited_for(error: Unreachable, patience: float) -> Unreachable:
+    return Unreachable(f"{error.message}; gave up after {patience:.0f} s", where=error.where, hint=error.hint)
 
 
 async def _attempt(world: World, effect: HttpRequest | SignedRequest, label: Label) -> None:

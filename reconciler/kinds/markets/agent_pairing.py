@@ -12,7 +12,16 @@ from reconciler.core.catalogue import SERVICES, SKILLS
 from reconciler.core.change import FieldChange
 from reconciler.core.delegation import normal, widens
 from reconciler.core.diff import compare, same
-from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step, Touch
+from reconciler.core.effects import (
+    HttpRequest,
+    SecretTarget,
+    Segment,
+    SignedRequest,
+    Signer,
+    Step,
+    Touch,
+    renewed_proof,
+)
 from reconciler.core.fleet import Agent, Fleet, Loc, Machine, Mistake, Name, Section
 from reconciler.core.kind import Kind, Need, Search
 from reconciler.core.observation import Absent, Present, Unreadable
@@ -62,6 +71,7 @@ class Spec:
     record: str | Output
     adopted: str | None
     """Id of a record that the list does not show."""
+    operator: str
     fields: Mapping[str, Any]
     did: str | None = None
     """None where the server may make one up."""
@@ -87,6 +97,7 @@ class AgentPairing(Kind[Spec, Json]):
                     agent.address or "",
                     Output(Address("machine_record", machine.name), "id"),
                     getattr(getattr(machine, "market", None), "record_id", None),
+                    machine.operator,
                     {
                         "agentProvider": agent.provider,
                         "agentRole": pairing.role,
@@ -164,6 +175,7 @@ class AgentPairing(Kind[Spec, Json]):
                 str(p.get("agentAddress")),
                 record["id"],
                 adopted,
+                machine.operator,
                 {},
                 stray=p["id"],
             )
@@ -206,11 +218,20 @@ class AgentPairing(Kind[Spec, Json]):
         body = {name: value for name, value in spec.fields.items() if name in names}
         if "delegationPolicy" not in names:
             request = HttpRequest("PATCH", path, body, touches=Touch(spec.address.name, state["updatedAt"]))
-            return (Step("change the pairing", request),)
+            return (Step("change the pairing", request, renewal=_renewal(spec)),)
         otherwise = f"the new policy ends the session of agent {spec.agent}, and without its key no other can be had"
         agent = (Signer("agent", spec.agent),)
         request = HttpRequest("PATCH", path, body)
-        return (Step("change the delegation policy", request, rotates=True, keys=agent, otherwise=otherwise),)
+        return (
+            Step(
+                "change the delegation policy",
+                request,
+                rotates=True,
+                keys=agent,
+                otherwise=otherwise,
+                renewal=_renewal(spec),
+            ),
+        )
 
     def _pair(self, spec: Spec) -> tuple[Step, ...]:
         base: tuple[Segment, ...] = ("machines", spec.record, "agent-pairings")
@@ -229,7 +250,7 @@ class AgentPairing(Kind[Spec, Json]):
             proof="agentProof",
             secret=SecretTarget("pairingToken", spec.address.name),
         )
-        steps = (Step("pair the agent", create),)
+        steps = (Step("pair the agent", create, renewal=_renewal(spec)),)
         if spec.fields["status"] != "paused":
             return steps
         path = (*base, Output(spec.address, "id"))
@@ -245,6 +266,10 @@ class AgentPairing(Kind[Spec, Json]):
 
     def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
         return {"id": state["id"], "updated_at": state.get("updatedAt")}
+
+
+def _renewal(spec: Spec) -> SignedRequest:
+    return renewed_proof(spec.identity_ref, spec.address.name.split("/")[0], spec.operator, spec.record)
 
 
 def _policies(fleet: Fleet) -> Mapping[str, DelegationPolicy]:

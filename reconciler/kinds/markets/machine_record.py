@@ -7,13 +7,15 @@ from typing import Any, Literal
 from reconciler.core.address import Address, Output, placeholders
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare
-from reconciler.core.effects import HttpRequest, SignedRequest, Signer, Step
+from reconciler.core.effects import HttpRequest, Segment, Step, machine_proof, renewed_proof
+from reconciler.core.errors import Rejected
 from reconciler.core.fleet import Fleet, Machine, Mistake, Name, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, record_of, whole
 
-
+UNPROVEN = "unproven"
+"""Key of a state that could not be read for want of a good proof: why."""
 NO_WAY_BACK = (
     "and Machine Markets has no documented way back: keep it so with market.status: archived, or ask them to reopen it"
 )
@@ -106,7 +108,14 @@ class MachineRecord(Kind[Spec, Json]):
                 yield Need(output.address)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[Json] | Absent | Unreadable:
-        record = await record_of(read, spec.identity_ref, spec.record_id)
+        try:
+            record = await record_of(read, spec.identity_ref, spec.record_id)
+        except Rejected as error:
+            if spec.record_id is None or not error.reason.startswith("MACHINE_IDENTITY_PROOF_"):
+                raise
+            # It is there, and shown to nobody until its identity is proven again.
+            unproven = {"id": spec.record_id, "identityRef": spec.identity_ref, "status": "active"}
+            return Present({**unproven, UNPROVEN: error.reason})
         gone = record is None or (spec.archived and record.get("status") == "archived")
         return Absent() if gone or record is None else Present(whole(record, "id", "status"))
 
@@ -130,25 +139,28 @@ class MachineRecord(Kind[Spec, Json]):
         return "declared archived"
 
     def diff(self, spec: Spec, state: Json) -> tuple[FieldChange, ...]:
+        if unproven := state.get(UNPROVEN):
+            return (FieldChange("identityProof", unproven, "fresh proof"),)
         return compare({**spec.fields, "status": "active"}, state)
 
     def steps(self, spec: Spec, state: Json | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
         if state is not None and spec.archived:
             return (Step("archive the record", HttpRequest("DELETE", ("machines", state["id"])), irreversible=True),)
+        if state is not None and state.get(UNPROVEN):
+            request = HttpRequest("PATCH", ("machines", state["id"]), _declared(spec))
+            proof = machine_proof(spec.identity_ref, spec.address.name, spec.operator, request)
+            return (Step("prove the identity again", proof),)
         if state is not None:
             body = {change.field: change.after for change in fields}
-            return (Step("change the record", HttpRequest("PATCH", ("machines", state["id"]), body)),)
-        body = {"identityRef": spec.identity_ref, **{k: v for k, v in spec.fields.items() if v is not None}}
-        enrol = SignedRequest(
-            challenge=HttpRequest("POST", ("machine-identity", "challenges"), {"identityRef": spec.identity_ref}),
-            names=(spec.identity_ref,),
-            signer=Signer("machine", spec.address.name),
-            others=(Signer("operator", spec.operator),),
-            request=HttpRequest("POST", ("machines",), body),
-            proof="identityProof",
-        )
-        activate = HttpRequest("PATCH", ("machines", Output(spec.address, "id")), {"status": "active"})
-        return (Step("enrol", enrol), Step("activate", activate))
+            return (self._patch(spec, "change the record", state["id"], body),)
+        request = HttpRequest("POST", ("machines",), {"identityRef": spec.identity_ref, **_declared(spec)})
+        enrol = machine_proof(spec.identity_ref, spec.address.name, spec.operator, request)
+        activate = self._patch(spec, "activate", Output(spec.address, "id"), {"status": "active"})
+        return (Step("enrol", enrol), activate)
+
+    def _patch(self, spec: Spec, title: str, record: Segment, body: Mapping[str, Any]) -> Step:
+        renewal = renewed_proof(spec.identity_ref, spec.address.name, spec.operator, record)
+        return Step(title, HttpRequest("PATCH", ("machines", record), body), renewal=renewal)
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         fields = {"identityRef": spec.identity_ref, **spec.fields}
@@ -156,6 +168,10 @@ class MachineRecord(Kind[Spec, Json]):
 
     def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
         return {"id": state["id"]}
+
+
+def _declared(spec: Spec) -> dict[str, Any]:
+    return {name: value for name, value in spec.fields.items() if value is not None}
 
 
 def _fields(machine: Machine, market: MarketSection, owner: str) -> dict[str, Any]:

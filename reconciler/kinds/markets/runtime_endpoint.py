@@ -10,7 +10,7 @@ from pydantic import Field
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare
-from reconciler.core.effects import HttpRequest, Step
+from reconciler.core.effects import HttpRequest, Step, renewed_proof
 from reconciler.core.fleet import Fleet, Mistake, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
@@ -41,6 +41,7 @@ class Spec:
     record: str | Output
     adopted: str | None
     """Id of a record that the list does not show."""
+    operator: str
     fields: Mapping[str, Any] | None
     """None where the endpoint must not exist."""
 
@@ -59,6 +60,7 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
                     key.lower(),
                     Output(Address("machine_record", machine.name), "id"),
                     getattr(getattr(machine, "market", None), "record_id", None),
+                    machine.operator,
                     None if endpoint is None else _fields(endpoint),
                 )
 
@@ -89,10 +91,11 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
 
     def steps(self, spec: Spec, state: Json | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
         path = ("machines", spec.record, "runtime-endpoints", spec.provider)
+        renewal = renewed_proof(spec.identity_ref, spec.address.name.split("/")[0], spec.operator, spec.record)
         if spec.fields is None:
-            return (Step("remove the endpoint", HttpRequest("DELETE", path)),)
+            return (Step("remove the endpoint", HttpRequest("DELETE", path), renewal=renewal),)
         body = {name: value for name, value in spec.fields.items() if value is not None}
-        return (Step("set the endpoint", HttpRequest("PUT", path, body)),)
+        return (Step("set the endpoint", HttpRequest("PUT", path, body), renewal=renewal),)
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         return tuple(FieldChange(name, None, value) for name, value in (spec.fields or {}).items() if value is not None)

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
-from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step
+from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step, renewed_proof
 from reconciler.core.fleet import Duration, Fleet, Mistake, SecretRef, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
@@ -80,6 +80,7 @@ class Spec:
     record: str | Output
     adopted: str | None
     """Id of a record that the list does not show."""
+    operator: str
     rotate_before: int | None
     """Seconds; None where the clock never rotates."""
     paused: bool
@@ -112,6 +113,7 @@ class SessionToken(Kind[Spec, State]):
                     fleet.agents[pairing.agent].address or "",
                     Output(Address("machine_record", machine.name), "id"),
                     getattr(getattr(machine, "market", None), "record_id", None),
+                    machine.operator,
                     before,
                     pairing.paused,
                 )
@@ -169,7 +171,8 @@ class SessionToken(Kind[Spec, State]):
             proof="agentProof",
             secret=SecretTarget("pairingToken", spec.address.name),
         )
-        return (Step("rotate the token", rotate, rotates=True),)
+        renewal = renewed_proof(spec.identity_ref, spec.address.name.split("/")[0], spec.operator, spec.record)
+        return (Step("rotate the token", rotate, rotates=True, renewal=renewal),)
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         return (FieldChange("token", None, "session", note="issued with the pairing"),)
