@@ -157,7 +157,9 @@ async def connected(
             max_fee=fleet.guards.max_fee,
             max_spend=fleet.guards.max_spend,
         )
-        world = World(chain, project.keyring, markets, journal, sink, SystemClock(), snapshot, settings, emit)
+        world = World(
+            chain, project.keyring, markets, journal, sink, project.secrets, SystemClock(), snapshot, settings, emit
+        )
         yield Session(project, options.around(world), rpc, chain, markets, mcr, sink, abilities)
 
 

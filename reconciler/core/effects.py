@@ -66,6 +66,18 @@ class Touch:
 
 
 @dataclass(frozen=True)
+class SecretSource:
+    """A secret that is put into `field` of a body as it is sent, and nowhere else.
+
+    `kept` is the manifest's reference to it, such as {"env": "QVAC_TOKEN"}; `what` is what to call it.
+    """
+
+    field: str
+    kept: Mapping[str, str]
+    what: str
+
+
+@dataclass(frozen=True)
 class HttpRequest:
     """A request to Machine Markets; `path` is in segments below the API's root, `body` is JSON."""
 
@@ -73,6 +85,7 @@ class HttpRequest:
     path: tuple[Segment, ...]
     body: Mapping[str, Any] | None = None
     touches: Touch | None = None
+    secret: SecretSource | None = None
 
 
 @dataclass(frozen=True)

@@ -235,6 +235,14 @@ class Api(Protocol):
     async def send(self, method: str, path: Sequence[str], body: Json | None) -> Json: ...
 
 
+class Secrets(Protocol):
+    """Secrets that the manifest refers to."""
+
+    def reveal(self, kept: Mapping[str, str], what: str) -> str:
+        """The secret kept there. ConfigError where it is missing or not fit; it never says the secret itself."""
+        ...
+
+
 class Sink(Protocol):
     """Where secrets are delivered."""
 

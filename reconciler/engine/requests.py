@@ -53,13 +53,28 @@ def _waited_for(error: Unreachable, patience: float) -> Unreachable:
 
 async def _attempt(world: World, effect: HttpRequest | SignedRequest, label: Label) -> None:
     if isinstance(effect, HttpRequest):
-        answer = await _send(world, effect, effect.body, label)
+        answer = await _send_plainly(world, effect, label)
         if effect.touches is not None:
             await _touch(world, effect.touches, answer)
         return
     proof = await _proof(world, effect)
     body = {**(effect.request.body or {}), effect.proof: proof}
     await _send(world, effect.request, body, label, effect.secret)
+
+
+async def _send_plainly(world: World, request: HttpRequest, label: Label) -> Json:
+    """A request without a proof; a secret it carries is read now, and in no answer to it."""
+    if request.secret is None:
+        return await _send(world, request, request.body, label)
+    source = request.secret
+    secret = await asyncio.to_thread(world.secrets.reveal, source.kept, source.what)
+    try:
+        return await _send(world, request, {**(request.body or {}), source.field: secret}, label)
+    except FleetError as error:
+        # A service may repeat what it refuses.
+        error.message = error.message.replace(secret, "(hidden)")
+        error.args = (error.message,)
+        raise
 
 
 async def _send(

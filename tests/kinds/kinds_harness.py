@@ -156,10 +156,11 @@ def _call(call: ChainCall) -> str:
 
 
 def _request(request: HttpRequest) -> dict[str, Any]:
-    touches = request.touches
+    touches, secret = request.touches, request.secret
     found = {
         "does": f"{request.method} {'/'.join(map(_text, request.path))}",
         "body": None if request.body is None else _plain(request.body),
+        "carries": None if secret is None else f"{secret.field} from {dict(secret.kept)}",
         "touches": None if touches is None else f"{touches.token} at {_text(touches.seen)}",
     }
     return {key: value for key, value in found.items() if value is not None}
