@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from reconciler.core.ports import Json
@@ -16,8 +17,14 @@ def normal(policy: Json) -> dict[str, Any]:
     return lists | {name: policy.get(name) for name in LIMITS}
 
 
-def fingerprint(policy: Json) -> str:
-    """SHA-256 of what the policy says: the order of its lists, 5 for 5.0 and null for absent make no difference."""
+def fingerprint(pairing: Json) -> str:
+    """SHA-256 of what a pairing's policy says, or "" where it says none.
+
+    The order of lists, 5 for 5.0 and null for absent make no difference.
+    """
+    policy = pairing.get("delegationPolicy")
+    if not isinstance(policy, Mapping):
+        return ""
     said = {name: sorted(map(str, value)) if name in LISTS else value for name, value in normal(policy).items()}
     said |= {name: float(value) for name, value in said.items() if isinstance(value, int)}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

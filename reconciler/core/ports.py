@@ -14,7 +14,8 @@ Json = Mapping[str, Any]
 class Receipt:
     """A token that was stored: never the token, only what lets us know it again.
 
-    `updated_at` and `session_issued_at` are the pairing's own stamps, seen just after our rotation.
+    `updated_at` and `session_issued_at` are the pairing's own stamps, seen just after our rotation, and `policy` is
+    the fingerprint of the delegation policy that the session was issued under ("" where none was seen).
     """
 
     name: str
@@ -24,6 +25,7 @@ class Receipt:
     expires_at: str
     updated_at: str
     session_issued_at: str
+    policy: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.core.delegation import fingerprint
 from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Touch
 from reconciler.core.errors import Ambiguous, FleetError, Rejected, Unreachable
 from reconciler.core.ports import Json, Label, Receipt
@@ -155,6 +156,7 @@ async def _deliver(world: World, target: SecretTarget, answer: Json) -> Json:
         expires_at=str(rest.get("sessionExpiresAt")),
         updated_at=str(rest.get("updatedAt")),
         session_issued_at=str(rest.get("sessionIssuedAt")),
+        policy=fingerprint(rest),
     )
     await world.journal.keep(receipt)
     return rest
@@ -178,5 +180,5 @@ async def _recognised(world: World, touch: Touch, answer: Json) -> Receipt | Non
     ):
         return None
     expires = str(answer.get("sessionExpiresAt"))
-    seen = str(touch.seen)
-    return Receipt(touch.token, str(answer.get("id")), stored.digest, stored.last_four, expires, seen, issued)
+    seen, policy = str(touch.seen), fingerprint(answer)
+    return Receipt(touch.token, str(answer.get("id")), stored.digest, stored.last_four, expires, seen, issued, policy)

@@ -1,5 +1,6 @@
 """The life of pairings: made, edited, paused, made anew, and those that nobody declared."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,10 @@ from authority_harness import Serve
 from e2e_harness import Yard
 from eth_account import Account
 from eth_account.messages import encode_defunct
+
+from reconciler.adapters.journal_store import JournalStore
+from reconciler.core.delegation import fingerprint
+from reconciler.core.ports import Receipt
 
 MakeYard = Callable[..., Yard]
 Pairing = dict[str, Any]
@@ -83,6 +88,27 @@ def test_a_policy_is_replaced_whole(yard: Yard) -> None:
     policy = of(yard, yard.agent.address)["delegationPolicy"]
     assert (policy["perTransactionLimit"], policy["dailySpendLimit"], policy["currency"]) == (5, None, None)
     small["perTransactionLimit"] = 5.0
+    yard.check_quiet()
+
+
+def test_the_journal_knows_a_token_without_holding_it(yard: Yard) -> None:
+    def receipt() -> Receipt:
+        found = JournalStore.read_only(yard.journal).receipt("air-001/ops")
+        assert found is not None
+        return found
+
+    first, token, pairing = receipt(), yard.token("air-001"), of(yard, yard.agent.address)
+    assert first.digest == hashlib.sha256(token.encode()).hexdigest()
+    assert (first.last_four, first.pairing_id) == (token[-4:], pairing["id"])
+    assert first.expires_at == pairing["sessionExpiresAt"]
+    assert first.policy == fingerprint(pairing)
+    assert token.encode() not in yard.journal.read_bytes()
+    yard.manifest["delegationPolicies"]["small"]["dailySpendLimit"] = 29
+    assert yard.run("apply", "--yes").code == 0
+    assert receipt().policy == fingerprint(of(yard, yard.agent.address)) != first.policy
+    yard.machine("air-001")["pairings"][0]["role"] = "buyer"
+    assert yard.run("apply", "--yes").code == 0
+    assert receipt().policy == fingerprint(of(yard, yard.agent.address))
     yard.check_quiet()
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
+from reconciler.core.delegation import fingerprint
 from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step, renewed_proof
 from reconciler.core.fleet import Duration, Fleet, Mistake, SecretRef, Section
 from reconciler.core.kind import Kind, Need
@@ -199,6 +200,8 @@ def _stale(spec: Spec, state: State) -> str:
             return "another session was issued since"
         if later(str(pairing.get("updatedAt")), receipt.updated_at):
             return "the pairing was changed after its session was issued"
+        if receipt.policy and fingerprint(pairing) not in ("", receipt.policy):
+            return "the delegation policy is not the one its session was issued under"
         if stored.readable and stored.digest != receipt.digest:
             return "the stored token is not the one that was issued"
     elif stored.readable and later(str(pairing.get("updatedAt")), str(pairing.get("sessionIssuedAt")), by=MOMENT):
