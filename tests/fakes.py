@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from reconciler.core.delegation import fingerprint
 from reconciler.core.effects import ChainCall, ChainGroup, Effect, HttpRequest, SignedRequest, Signer, Touch
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.fleet import ZERO_ADDRESS
@@ -222,7 +223,9 @@ class Interpreter:
         last, updated, issued = (pairing[k] for k in ("tokenLastFour", "updatedAt", "sessionIssuedAt"))
         digest = hashlib.sha256(last.encode()).hexdigest()
         self.world.stored[name] = Stored(True, digest, last)
-        self.world.receipts[name] = Receipt(name, pairing["id"], digest, last, "", updated, issued)
+        self.world.receipts[name] = Receipt(
+            name, pairing["id"], digest, last, "", updated, issued, fingerprint(pairing)
+        )
 
     def _follow(self, touch: Touch, updated: str) -> None:
         receipt = self.world.receipts.get(touch.token)

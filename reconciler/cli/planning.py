@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 
 from reconciler.adapters.probes import NOBODY
 from reconciler.cli.preflight import Finding, Level, chain_findings
-from reconciler.cli.wiring import Session
+from reconciler.cli.wiring import Project, Session
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
+from reconciler.core.fleet import Mistake
 from reconciler.core.guards import Refusal, refusals
 from reconciler.core.money import format_amount
 from reconciler.core.plan import Plan, Scene
 from reconciler.core.ports import Reader
-from reconciler.engine.survey import observe_all, survey
+from reconciler.engine.survey import advice, find_strays, observe_all, survey
 
 LEGACY = (
     "protocol v1 is peaq's legacy protocol: live networks run v2 since 2026-09-01, and machines registered "
@@ -44,18 +45,36 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
     """Observe everything at one block, plan, simulate, and check balances and guards. Writes nothing."""
     world, project = session.world, session.project
     reader = await world.snapshot(0)
-    observations, fees = await asyncio.gather(observe_all(project.resources, reader, tick), world.chain.fees())
+    observations, fees, (strays, unseen), advised = await asyncio.gather(
+        observe_all(project.resources, reader, tick),
+        world.chain.fees(),
+        find_strays(project.kinds, project.fleet, reader),
+        advice(project.kinds, project.fleet, reader),
+    )
     scene = Scene(
-        project.resources,
-        observations,
+        (*project.resources, *strays),
+        observations | await observe_all(strays, reader),
         wishes.has_key,
         gas_price=fees.max_fee,
         allow_token_loss=wishes.allow_token_loss,
-        notices=(*project.notices, *_in_flight(session), *_warnings(await chain_findings(session))),
+        notices=(
+            *project.notices,
+            *_in_flight(session),
+            *_warnings(await chain_findings(session)),
+            *unseen,
+            *_placed(project, advised),
+        ),
+        unmanaged=frozenset(r.address for r in strays if r.kind.prunable not in project.fleet.prune),
     )
     plan, scene = await survey(world, scene, reader.block)
     wei = await _balances(session, plan, reader)
     return Planned(plan, scene, tuple(await _refusals(session, plan, wishes, wei, reader.block)), reader.block, wei)
+
+
+def _placed(project: Project, advised: Sequence[Mistake]) -> dict[str, None]:
+    """Each once, although what stands in defaults is about every machine."""
+    found = [project.manifest.problem(mistake.loc, mistake.message, mistake.hint) for mistake in advised]
+    return dict.fromkeys(f"{problem}; {problem.hint}" for problem in found)
 
 
 def _warnings(findings: Sequence[Finding]) -> list[str]:

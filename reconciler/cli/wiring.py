@@ -28,7 +28,7 @@ from reconciler.cli.options import Options
 from reconciler.core.effects import Signer
 from reconciler.core.errors import ConfigError, Unreachable
 from reconciler.core.fleet import Agent, Fleet, KeyRef, Machine, Operator, Service
-from reconciler.core.kind import Resource
+from reconciler.core.kind import AnyKind, Resource
 from reconciler.core.ports import Reader
 from reconciler.engine.events import Event
 from reconciler.engine.world import Settings, World
@@ -52,6 +52,8 @@ class Project:
     keyring: HeldKeys
     secrets: Secrets
     notices: tuple[str, ...]
+    kinds: tuple[AnyKind, ...]
+    """Those that are asked what else is there."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> P
     keyring = HeldKeys(secrets, _holders(fleet))
     kinds = discover()
     notices = (*manifest.notices, *(text for kind in kinds.values() for text in kind.notices(fleet)))
-    return Project(manifest, fleet, expand(fleet, kinds), keyring, secrets, notices)
+    return Project(manifest, fleet, expand(fleet, kinds), keyring, secrets, notices, tuple(kinds.values()))
 
 
 def _addressed(fleet: Fleet, secrets: Secrets) -> Fleet:
@@ -151,10 +153,13 @@ async def connected(
             tag=network.confirmations.tag,
             batch=abilities.batch and batch,
             timeout=options.timeout,
+            patience=min(options.timeout, Settings.patience),
             max_fee=fleet.guards.max_fee,
             max_spend=fleet.guards.max_spend,
         )
-        world = World(chain, project.keyring, markets, journal, sink, SystemClock(), snapshot, settings, emit)
+        world = World(
+            chain, project.keyring, markets, journal, sink, project.secrets, SystemClock(), snapshot, settings, emit
+        )
         yield Session(project, options.around(world), rpc, chain, markets, mcr, sink, abilities)
 
 

@@ -12,6 +12,7 @@ class Action(StrEnum):
     NO_OP = "no-op"
     BLOCKED = "blocked"
     PARKED = "parked"
+    UNMANAGED = "unmanaged"
 
     @property
     def acts(self) -> bool:

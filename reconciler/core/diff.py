@@ -9,7 +9,7 @@ from deepdiff import DeepDiff
 from reconciler.core.address import placeholders
 from reconciler.core.change import FieldChange
 
-_ACCOUNT = re.compile(r"(did:\w+:)?0x[0-9a-fA-F]{40}")
+_ACCOUNT = re.compile(r"(did:[\w:]+:)?0x[0-9a-fA-F]{40}")
 
 
 def same(declared: Any, observed: Any) -> bool:

@@ -66,6 +66,18 @@ class Touch:
 
 
 @dataclass(frozen=True)
+class SecretSource:
+    """A secret that is put into `field` of a body as it is sent, and nowhere else.
+
+    `kept` is the manifest's reference to it, such as {"env": "QVAC_TOKEN"}; `what` is what to call it.
+    """
+
+    field: str
+    kept: Mapping[str, str]
+    what: str
+
+
+@dataclass(frozen=True)
 class HttpRequest:
     """A request to Machine Markets; `path` is in segments below the API's root, `body` is JSON."""
 
@@ -73,6 +85,7 @@ class HttpRequest:
     path: tuple[Segment, ...]
     body: Mapping[str, Any] | None = None
     touches: Touch | None = None
+    secret: SecretSource | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,23 @@ class SignedRequest:
     others: tuple[Signer, ...] = ()
 
 
+def machine_proof(identity_ref: str, machine: str, operator: str, request: HttpRequest) -> SignedRequest:
+    """`request` with a proof that we control this machine; both are names of the manifest."""
+    return SignedRequest(
+        challenge=HttpRequest("POST", ("machine-identity", "challenges"), {"identityRef": identity_ref}),
+        names=(identity_ref,),
+        signer=Signer("machine", machine),
+        others=(Signer("operator", operator),),
+        request=request,
+        proof="identityProof",
+    )
+
+
+def renewed_proof(identity_ref: str, machine: str, operator: str, record: Segment) -> SignedRequest:
+    """A new proof for a record, instead of one that ran out or that a former controller gave."""
+    return machine_proof(identity_ref, machine, operator, HttpRequest("PATCH", ("machines", record), {}))
+
+
 Effect = ChainGroup | HttpRequest | SignedRequest
 
 
@@ -109,6 +139,7 @@ class Step:
 
     `keys` must be at hand before the step may run although it does not sign with them; `otherwise` says why.
     `probes` are calls that must already be possible when planning, or the change is blocked.
+    `renewal` is done first where the service says that the machine's proof it holds is no longer good.
     """
 
     title: str
@@ -118,6 +149,7 @@ class Step:
     keys: tuple[Signer, ...] = ()
     otherwise: str = ""
     probes: tuple[ChainCall, ...] = ()
+    renewal: SignedRequest | None = None
 
 
 def signer_of(effect: Effect) -> Signer | None:

@@ -193,10 +193,16 @@ class Agent(Section):
 
     address: EvmAddress | None = None
     """May be left out where the key gives it."""
+    did: str | None = Field(default=None, pattern=r"^did:pkh:eip155:[0-9]+:0x[0-9a-fA-F]{40}$")
+    """did:pkh:eip155:<chain id>:<its address>; left out, Machine Markets makes one up and it is not compared."""
     provider: str
     """Who runs it: anthropic, openai, virtuals, …"""
     key: KeyRef | None = None
     """Needed to pair and to rotate; without it those steps are parked."""
+
+
+Prunable = Literal["pairings"]
+"""What may be removed although the manifest never named it (`Kind.prunable`)."""
 
 
 class Guards(Section):
@@ -243,6 +249,8 @@ class Fleet(Section):
     services: Services = Services()
     operators: Mapping[Name, Operator]
     guards: Guards = Guards()
+    prune: tuple[Prunable, ...] = ()
+    """What is removed where it exists and the manifest does not name it; all else is only shown."""
     agents: Mapping[Name, Agent] = {}
     machines: tuple[Machine, ...] = ()
 

@@ -1,7 +1,7 @@
 """The plug-point: what a resource kind is. One kind is one file in `kinds/`, and nothing else must change for it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from reconciler.core.address import Address
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import Step
-from reconciler.core.fleet import Fleet, Mistake, Section
+from reconciler.core.fleet import Fleet, Mistake, Prunable, Section
 from reconciler.core.observation import Observation
 from reconciler.core.ports import Reader
 
@@ -42,6 +42,15 @@ class Need:
     """A step of the needed resource marked `rotates` makes this one change too (`Kind.triggered`)."""
 
 
+@dataclass(frozen=True)
+class Search(Generic[SpecT]):
+    """Where there may be strays: resources that no entry of the manifest stands for."""
+
+    where: str
+    find: Callable[[Reader], Awaitable[Iterable[SpecT]]]
+    """Their specs, which are not wanted. May fail as `observe` may."""
+
+
 class Kind(ABC, Generic[SpecT, StateT]):
     """How one sort of resource is declared, read, compared and changed.
 
@@ -52,6 +61,8 @@ class Kind(ABC, Generic[SpecT, StateT]):
     name: ClassVar[str]
     sections: ClassVar[Mapping[str, type[Section]]] = {}
     """What the kind adds to the manifest: place (`fleet`, `fleet.v1`, `machine`, `machine.market`, …) to fields."""
+    prunable: ClassVar[Prunable | None] = None
+    """The word under `prune` that removes strays of this kind."""
 
     @abstractmethod
     def expand(self, fleet: Fleet) -> Iterable[SpecT]:
@@ -63,6 +74,10 @@ class Kind(ABC, Generic[SpecT, StateT]):
 
     def notices(self, fleet: Fleet) -> Iterable[str]:
         """What the user should know of this plan although nothing is wrong."""
+        return ()
+
+    async def advise(self, fleet: Fleet, read: Reader) -> Iterable[Mistake]:
+        """What may not be meant, told with its place and never in the way: what cannot be read is not told."""
         return ()
 
     def needs(self, spec: SpecT) -> Iterable[Need]:
@@ -89,6 +104,14 @@ class Kind(ABC, Generic[SpecT, StateT]):
     def wanted(self, spec: SpecT) -> bool:
         """False where the manifest says that the resource must not exist."""
         return True
+
+    def unwanted(self, spec: SpecT, state: StateT) -> str:
+        """Why it must not exist, where it does and is not wanted."""
+        return "declared absent"
+
+    def searches(self, fleet: Fleet) -> Iterable[Search[SpecT]]:
+        """Where to look for what exists under what the fleet manages, and the manifest does not name."""
+        return ()
 
     def outputs(self, spec: SpecT, state: StateT) -> Mapping[str, object]:
         """Fields of the verified state that others may name in an Output."""

@@ -28,6 +28,8 @@ class Scene:
     """Worst case, in wei."""
     allow_token_loss: bool = False
     notices: tuple[str, ...] = ()
+    unmanaged: frozenset[Address] = frozenset()
+    """Strays that are shown and left alone."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,9 @@ def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
     if isinstance(observation, Unreadable):
         return PlannedChange(bound, Action.BLOCKED, observation.reason, unreadable=True)
     state = observation.state if isinstance(observation, Present) else None
+    if resource.address in scene.unmanaged and state is not None:
+        remedy = f"add it to the manifest, or let `prune: [{kind.prunable}]` remove it"
+        return PlannedChange(bound, Action.UNMANAGED, f"{kind.unwanted(spec, state)}; {remedy}")
     if refusal := kind.refuse(spec, state):
         return PlannedChange(bound, Action.BLOCKED, refusal)
     if not kind.wanted(spec):
@@ -125,7 +130,7 @@ def _removal(bound: Resource, state: object) -> PlannedChange:
     if state is None:
         return PlannedChange(bound, Action.NO_OP, "absent, as declared")
     steps = bound.kind.steps(bound.spec, state, ())
-    return PlannedChange(bound, Action.DELETE, "declared absent", (), steps)
+    return PlannedChange(bound, Action.DELETE, bound.kind.unwanted(bound.spec, state), (), steps)
 
 
 def _permitted(change: PlannedChange, scene: Scene) -> PlannedChange:

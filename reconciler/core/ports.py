@@ -14,7 +14,8 @@ Json = Mapping[str, Any]
 class Receipt:
     """A token that was stored: never the token, only what lets us know it again.
 
-    `updated_at` and `session_issued_at` are the pairing's own stamps, seen just after our rotation.
+    `updated_at` and `session_issued_at` are the pairing's own stamps, seen just after our rotation, and `policy` is
+    the fingerprint of the delegation policy that the session was issued under ("" where none was seen).
     """
 
     name: str
@@ -24,6 +25,7 @@ class Receipt:
     expires_at: str
     updated_at: str
     session_issued_at: str
+    policy: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,10 @@ class Reader(Protocol):
 async def record_of(read: Reader, identity_ref: str, adopted: str | None) -> Json | None:
     """A machine's record in Machine Markets: from the list, or else the one adopted by its id."""
     found = await read.find("identityRef", identity_ref, "machines")
+    if found is not None and found.get("status") == "archived":
+        # One machine may have been enrolled again after its record was archived.
+        same = [r for r in await read.items("machines") if str(r.get("identityRef")).lower() == identity_ref.lower()]
+        found = next((record for record in same if record.get("status") != "archived"), found)
     if found is not None or adopted is None:
         return found
     try:
@@ -229,6 +235,14 @@ class Api(Protocol):
     """Write side of Machine Markets. Ambiguous where a write was sent and no answer came."""
 
     async def send(self, method: str, path: Sequence[str], body: Json | None) -> Json: ...
+
+
+class Secrets(Protocol):
+    """Secrets that the manifest refers to."""
+
+    def reveal(self, kept: Mapping[str, str], what: str) -> str:
+        """The secret kept there. ConfigError where it is missing or not fit; it never says the secret itself."""
+        ...
 
 
 class Sink(Protocol):

@@ -160,7 +160,7 @@ class Execution:
     async def _step(self, address: Address, step: Step) -> int:
         label = Label(str(address), step.title)
         if not isinstance(step.effect, ChainGroup):
-            await perform(self._world, step.effect, label)
+            await perform(self._world, step.effect, label, step.renewal)
             self._result.writes += 1
             return 0
         group, labels = self._with_riders(address, step.effect, label)

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.core.delegation import fingerprint
 from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Touch
 from reconciler.core.errors import Ambiguous, FleetError, Rejected, Unreachable
 from reconciler.core.ports import Json, Label, Receipt
@@ -13,11 +14,16 @@ from reconciler.engine.events import Event, Stage
 from reconciler.engine.world import World
 
 EXPIRED = {"MACHINE_IDENTITY_PROOF_EXPIRED", "AGENT_PAIRING_PROOF_EXPIRED"}
+UNPROVEN = {f"MACHINE_IDENTITY_PROOF_{why}" for why in ("EXPIRED", "INVALID", "REQUIRED")}
+"""The service holds no good proof of the machine: it ran out, or its signer no longer controls the machine."""
+RENEW = "prove the identity again"
 FIRST, LONGEST = 0.5, 10.0
 """Seconds between tries while another service catches up."""
 
 
-async def perform(world: World, effect: HttpRequest | SignedRequest, label: Label) -> None:
+async def perform(
+    world: World, effect: HttpRequest | SignedRequest, label: Label, renewal: SignedRequest | None = None
+) -> None:
     """Do it once. Refusals that pass by themselves are waited out, up to the settings' patience."""
     end = world.clock.now() + world.settings.patience
     pause, fresh = FIRST, 1
@@ -26,26 +32,50 @@ async def perform(world: World, effect: HttpRequest | SignedRequest, label: Labe
             return await _attempt(world, effect, label)
         except Unreachable as error:
             if world.clock.now() + pause > end:
-                raise
+                raise _waited_for(error, world.settings.patience) from None
             world.emit(Event(Stage.WAITING, label.address, str(error)))
             await world.clock.sleep(pause)
             pause = min(pause * 2, LONGEST)
         except Rejected as error:
+            if renewal is not None and error.reason in UNPROVEN:
+                world.emit(Event(Stage.WAITING, label.address, f"proving the machine's identity again: {error}"))
+                await perform(world, renewal, Label(label.address, RENEW))
+                renewal = None
+                continue
             # A challenge that ran out while we signed: one new one, and then it is a clear no.
             if error.reason not in EXPIRED or not fresh:
                 raise
             fresh -= 1
 
 
+def _waited_for(error: Unreachable, patience: float) -> Unreachable:
+    return Unreachable(f"{error.message}; gave up after {patience:.0f} s", where=error.where, hint=error.hint)
+
+
 async def _attempt(world: World, effect: HttpRequest | SignedRequest, label: Label) -> None:
     if isinstance(effect, HttpRequest):
-        answer = await _send(world, effect, effect.body, label)
+        answer = await _send_plainly(world, effect, label)
         if effect.touches is not None:
             await _touch(world, effect.touches, answer)
         return
     proof = await _proof(world, effect)
     body = {**(effect.request.body or {}), effect.proof: proof}
     await _send(world, effect.request, body, label, effect.secret)
+
+
+async def _send_plainly(world: World, request: HttpRequest, label: Label) -> Json:
+    """A request without a proof; a secret it carries is read now, and in no answer to it."""
+    if request.secret is None:
+        return await _send(world, request, request.body, label)
+    source = request.secret
+    secret = await asyncio.to_thread(world.secrets.reveal, source.kept, source.what)
+    try:
+        return await _send(world, request, {**(request.body or {}), source.field: secret}, label)
+    except FleetError as error:
+        # A service may repeat what it refuses.
+        error.message = error.message.replace(secret, "(hidden)")
+        error.args = (error.message,)
+        raise
 
 
 async def _send(
@@ -126,6 +156,7 @@ async def _deliver(world: World, target: SecretTarget, answer: Json) -> Json:
         expires_at=str(rest.get("sessionExpiresAt")),
         updated_at=str(rest.get("updatedAt")),
         session_issued_at=str(rest.get("sessionIssuedAt")),
+        policy=fingerprint(rest),
     )
     await world.journal.keep(receipt)
     return rest
@@ -149,5 +180,5 @@ async def _recognised(world: World, touch: Touch, answer: Json) -> Receipt | Non
     ):
         return None
     expires = str(answer.get("sessionExpiresAt"))
-    seen = str(touch.seen)
-    return Receipt(touch.token, str(answer.get("id")), stored.digest, stored.last_four, expires, seen, issued)
+    seen, policy = str(touch.seen), fingerprint(answer)
+    return Receipt(touch.token, str(answer.get("id")), stored.digest, stored.last_four, expires, seen, issued, policy)

@@ -1,15 +1,16 @@
 """Reading the world and planning against it."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from reconciler.core.address import Address
 from reconciler.core.change import Action
 from reconciler.core.effects import ChainCall, ChainGroup, Signer
 from reconciler.core.errors import Rejected, Unreachable
-from reconciler.core.kind import Resource, Strength
+from reconciler.core.fleet import Fleet, Mistake
+from reconciler.core.kind import AnyKind, Resource, Strength
 from reconciler.core.observation import Observation, Unreadable
 from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_bound
 from reconciler.core.ports import Reader
@@ -17,13 +18,19 @@ from reconciler.engine.world import World
 
 MOST_GAS = 8_000_000
 """Gas of the probes that are tried by one call: nodes limit what a call may take."""
+T = TypeVar("T")
 Probe = tuple[Address, tuple[ChainCall, ...]]
 
 
 async def observe(resource: Resource, reader: Reader) -> Observation[Any]:
     """What is there. Any failure to read is Unreadable, never absent."""
+    return await _clearly(resource.kind.observe(resource.spec, reader))
+
+
+async def _clearly(reading: Awaitable[T]) -> T | Unreadable:
+    """What was read, or why it could not be."""
     try:
-        return await resource.kind.observe(resource.spec, reader)
+        return await reading
     except (Unreachable, Rejected) as error:
         hint = f"; {error.hint}" if error.hint else ""
         return Unreadable(f"{error}{hint}")
@@ -43,6 +50,29 @@ async def observe_all(
 
     found = await asyncio.gather(*(one(resource) for resource in resources))
     return {resource.address: observation for resource, observation in zip(resources, found, strict=True)}
+
+
+async def find_strays(kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader) -> tuple[list[Resource], list[str]]:
+    """What exists and the manifest does not name, and what to tell where that cannot be read."""
+    searches = [(kind, search) for kind in kinds for search in kind.searches(fleet)]
+    found = await asyncio.gather(*(_clearly(search.find(reader)) for _, search in searches))
+    strays: list[Resource] = []
+    unseen: list[str] = []
+    for (kind, search), specs in zip(searches, found, strict=True):
+        if isinstance(specs, Unreadable):
+            unseen.append(f"{search.where}: {specs.reason}")
+        else:
+            strays += [Resource(kind, spec) for spec in specs]
+    told = (
+        f"what the manifest does not name cannot be read at {len(unseen)} place(s), first {unseen[0]}" if unseen else ""
+    )
+    return strays, [told] if told else []
+
+
+async def advice(kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader) -> list[Mistake]:
+    """What the kinds have to say of a fleet in this world, as far as it can be read."""
+    found = await asyncio.gather(*(_clearly(kind.advise(fleet, reader)) for kind in kinds))
+    return [mistake for mistakes in found if not isinstance(mistakes, Unreadable) for mistake in mistakes]
 
 
 async def survey(world: World, scene: Scene, block: int) -> tuple[Plan, Scene]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from reconciler.core.ports import Api, Chain, Clock, Fees, Journal, Keyring, Reader, Sink
+from reconciler.core.ports import Api, Chain, Clock, Fees, Journal, Keyring, Reader, Secrets, Sink
 from reconciler.engine.events import Event
 
 LINGER = 0.01
@@ -44,6 +44,7 @@ class World:
     api: Api | None
     journal: Journal
     sink: Sink
+    secrets: Secrets
     clock: Clock
     snapshot: Callable[[int], Awaitable[Reader]]
     """A reader of the world at this block or a later one."""

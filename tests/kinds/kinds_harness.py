@@ -20,7 +20,7 @@ from reconciler.core.money import format_amount, parse_amount
 from reconciler.core.observation import Observation
 from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan
 from reconciler.core.ports import Receipt, Stored
-from reconciler.engine.survey import observe_all
+from reconciler.engine.survey import find_strays, observe_all
 from reconciler.kinds import discover
 from reconciler.manifest.expand import expand
 from reconciler.manifest.parse import load
@@ -38,6 +38,7 @@ ACCOUNTS = {
     "UP1": "0x00000000000000000000000000000000000000B1",
     "UPOP": "0x000000000000000000000000000000000000000E",
     "UPAGENT": "0x00000000000000000000000000000000000000A1",
+    "UPAGENT2": "0x00000000000000000000000000000000000000A2",
 }
 HEAD = """\
 apiVersion: fleetctl/v1alpha1
@@ -46,7 +47,9 @@ name: test
 network: sandbox
 services: {markets: {url: "http://127.0.0.1:9"}}
 operator: {address: "@op", key: {env: KEY}}
-agents: {ops: {address: "@agent", provider: anthropic, key: {env: KEY}}}
+agents:
+  ops: {address: "@agent", provider: anthropic, key: {env: KEY}}
+  known: {address: "@agent2", did: "did:pkh:eip155:3338:@UPAGENT2", provider: anthropic, key: {env: KEY2}}
 """
 
 
@@ -105,7 +108,10 @@ def observed(resources: tuple[Resource, ...], world: FakeWorld) -> dict[Address,
 
 def play(case: Mapping[str, Any]) -> Played:
     fleet, resources = fleet_of(case["fleet"])
-    observations = observed(resources, world_of(case.get("given", []), case.get("world", {})))
+    world = world_of(case.get("given", []), case.get("world", {}))
+    strays, unseen = asyncio.run(find_strays(KINDS.values(), fleet, FakeReader(world)))
+    resources = (*resources, *strays)
+    observations = observed(resources, world)
     missing = set(case.get("missingKeys", ()))
     scene = Scene(
         resources,
@@ -113,8 +119,10 @@ def play(case: Mapping[str, Any]) -> Played:
         has_key=lambda signer: f"{signer.role}/{signer.name}" not in missing,
         gas_price=case.get("gasPrice", 0),
         allow_token_loss=case.get("allowTokenLoss", False),
+        unmanaged=frozenset(stray.address for stray in strays if stray.kind.prunable not in fleet.prune),
     )
     notices = tuple(notice for kind in KINDS.values() for notice in kind.notices(fleet))
+    notices += tuple(unseen)
     return Played(build_plan(scene), observations, notices)
 
 
@@ -148,10 +156,11 @@ def _call(call: ChainCall) -> str:
 
 
 def _request(request: HttpRequest) -> dict[str, Any]:
-    touches = request.touches
+    touches, secret = request.touches, request.secret
     found = {
         "does": f"{request.method} {'/'.join(map(_text, request.path))}",
         "body": None if request.body is None else _plain(request.body),
+        "carries": None if secret is None else f"{secret.field} from {dict(secret.kept)}",
         "touches": None if touches is None else f"{touches.token} at {_text(touches.seen)}",
     }
     return {key: value for key, value in found.items() if value is not None}

@@ -96,7 +96,7 @@ async def _asked(session: Session, choice: Choice) -> Session:
             spec = replace(resource.spec, retired=str(observation.state.pairing.get("sessionId")))  # type: ignore[type-var]
             marked[resource.address] = Resource(resource.kind, spec)
     changed = (*records, *(marked.get(resource.address, resource) for resource in tokens))
-    return replace(session, project=replace(session.project, resources=changed))
+    return replace(session, project=replace(session.project, resources=changed, kinds=()))
 
 
 def _is_due(seconds_left: float | None, choice: Choice) -> bool:

@@ -20,6 +20,7 @@ STYLE = {
     Action.NO_OP: (" ", "dim"),
     Action.BLOCKED: ("x", "red"),
     Action.PARKED: ("⏸", "cyan"),
+    Action.UNMANAGED: ("·", "yellow"),
 }
 LEGEND = {
     "+": "create",
@@ -28,6 +29,7 @@ LEGEND = {
     "-": "remove",
     "x": "blocked",
     "⏸": "parked: a key is not at hand",
+    "·": "not in the manifest",
     "?": "unreadable",
     "↻": "new session token",
     "!": "cannot be undone",
@@ -74,8 +76,11 @@ def summary(plan: Plan) -> str:
     for action in (Action.BLOCKED, Action.PARKED):
         if count := plan.count(action):
             parts.append(f"{count} {action}")
+    unmanaged = plan.count(Action.UNMANAGED)
+    strays = [f"{unmanaged} not in the manifest"] if unmanaged else []
     if not plan.acting and len(parts) == 1:
-        return f"No changes: {len(plan.changes)} resources are as declared."
+        return "; ".join([f"No changes: {len(plan.changes) - unmanaged} resources are as declared", *strays]) + "."
+    parts += strays
     if plan.acting and (total := _total(plan)).total:
         spent = " + ".join(_parts(total))
         parts.append(f"cost ≤ {format_amount(total.total, 4)} ({spent})")
@@ -129,7 +134,7 @@ def _change(change: PlannedChange, verbose: bool) -> list[Text]:
 
 
 def _what(change: PlannedChange) -> str:
-    if change.action in (Action.BLOCKED, Action.PARKED, Action.NO_OP):
+    if change.action in (Action.BLOCKED, Action.PARKED, Action.NO_OP, Action.UNMANAGED):
         return f"{change.action if change.action is not Action.NO_OP else 'unchanged'}: {change.reason}"
     titles = ", ".join(step.title for step in change.steps)
     return f"{titles or 'comes with the pairing'}{f' ({change.reason})' if change.reason else ''}"

@@ -2,21 +2,30 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pydantic import Field
 
 from reconciler.core.address import Address, Output
+from reconciler.core.catalogue import SERVICES, SKILLS
 from reconciler.core.change import FieldChange
+from reconciler.core.delegation import normal, widens
 from reconciler.core.diff import compare, same
-from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step, Touch
-from reconciler.core.fleet import Fleet, Mistake, Name, Section
-from reconciler.core.kind import Kind, Need
+from reconciler.core.effects import (
+    HttpRequest,
+    SecretTarget,
+    Segment,
+    SignedRequest,
+    Signer,
+    Step,
+    Touch,
+    renewed_proof,
+)
+from reconciler.core.fleet import Agent, Fleet, Loc, Machine, Mistake, Name, Section
+from reconciler.core.kind import Kind, Need, Search
 from reconciler.core.observation import Absent, Present, Unreadable
-from reconciler.core.ports import Json, Reader, record_of, whole
-
-LISTS = ("allowedSkillKeys", "deniedSkillKeys", "allowedServiceIds", "deniedServiceIds")
-LIMITS = ("perTransactionLimit", "dailySpendLimit", "currency")
+from reconciler.core.ports import Json, Reader, Receipt, record_of, whole
 
 
 class DelegationPolicy(Section):
@@ -62,18 +71,23 @@ class Spec:
     record: str | Output
     adopted: str | None
     """Id of a record that the list does not show."""
+    operator: str
     fields: Mapping[str, Any]
+    did: str | None = None
+    """None where the server may make one up."""
+    stray: str | None = None
+    """Id of a pairing that no entry of the manifest stands for."""
 
 
 class AgentPairing(Kind[Spec, Json]):
     name = "agent_pairing"
     sections = {"fleet": DelegationSection, "machine": PairingsSection}
+    prunable = "pairings"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         policies = _policies(fleet)
         for machine in fleet.machines:
-            section = machine.section(PairingsSection)
-            for pairing in section.pairings if section and machine.custody != "none" else ():
+            for pairing in _declared(machine) if machine.custody != "none" else ():
                 agent = fleet.agents[pairing.agent]
                 policy = policies[pairing.delegation_policy] if pairing.delegation_policy else None
                 yield Spec(
@@ -83,6 +97,7 @@ class AgentPairing(Kind[Spec, Json]):
                     agent.address or "",
                     Output(Address("machine_record", machine.name), "id"),
                     getattr(getattr(machine, "market", None), "record_id", None),
+                    machine.operator,
                     {
                         "agentProvider": agent.provider,
                         "agentRole": pairing.role,
@@ -90,14 +105,18 @@ class AgentPairing(Kind[Spec, Json]):
                         "delegationPolicy": None if policy is None else _wire(policy),
                         "status": "paused" if pairing.paused else "active",
                     },
+                    _did(agent),
                 )
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
         policies = _policies(fleet)
+        for name, agent in fleet.agents.items():
+            if agent.did and agent.address and not agent.did.lower().endswith(agent.address.lower()):
+                hint = f"write {_did(agent)}"
+                yield Mistake(loc=("agents", name, "did"), message="this is the DID of another address", hint=hint)
         for index, machine in enumerate(fleet.machines):
-            section = machine.section(PairingsSection)
             seen: set[str] = set()
-            for place, pairing in enumerate(section.pairings if section else ()):
+            for place, pairing in enumerate(_declared(machine)):
                 loc = ("machines", index, "pairings", place)
                 if getattr(machine, "market", None) is None:
                     hint = "add a market block to the machine or to defaults"
@@ -114,22 +133,65 @@ class AgentPairing(Kind[Spec, Json]):
                     yield Mistake(loc=(*loc, "delegationPolicy"), message=message, hint=hint)
                 seen.add(pairing.agent)
 
+    async def advise(self, fleet: Fleet, read: Reader) -> list[Mistake]:
+        skills, services = _listed(fleet, "SkillKeys"), _listed(fleet, "ServiceIds")
+        return [*await SKILLS.advise(skills, read), *await SERVICES.advise(services, read)]
+
     def needs(self, spec: Spec) -> Iterable[Need]:
-        yield Need(Address("machine_record", spec.address.name.split("/")[0]))
+        # Authority must be revocable whatever is the matter with the record.
+        if spec.stray is None:
+            yield Need(Address("machine_record", spec.address.name.split("/")[0]))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[Json] | Absent | Unreadable:
         record = await record_of(read, spec.identity_ref, spec.adopted)
         if record is None:
             return Absent()
-        pairings = [p for p in await read.items("machines", record["id"], "agent-pairings") if _alive(p)]
-        ours = [p for p in pairings if str(p.get("agentAddress")).lower() == spec.agent_address.lower()]
-        receipt = read.receipt(spec.address.name)
-        # A pairing that we made for this name under another address is ours to replace.
-        ours = ours or [p for p in pairings if receipt is not None and p.get("id") == receipt.pairing_id]
-        return Present(whole(ours[0], "id", "updatedAt")) if ours else Absent()
+        pairings = await _living(read, record)
+        if spec.stray is not None:
+            found = next((p for p in pairings if p.get("id") == spec.stray), None)
+        else:
+            found = _ours(pairings, spec.agent_address, read.receipt(spec.address.name))
+        return Absent() if found is None else Present(whole(found, "id", "updatedAt"))
+
+    def searches(self, fleet: Fleet) -> Iterable[Search[Spec]]:
+        for machine in fleet.machines:
+            if machine.custody != "none" and getattr(machine, "market", None) is not None:
+                yield Search(f"the pairings of {machine.name}", partial(self._strays, fleet, machine))
+
+    async def _strays(self, fleet: Fleet, machine: Machine, read: Reader) -> list[Spec]:
+        identity, adopted = f"did:peaq:{machine.address}", getattr(getattr(machine, "market", None), "record_id", None)
+        record = await record_of(read, identity, adopted)
+        if record is None:
+            return []
+        pairings = await _living(read, record)
+        declared = [(f"{machine.name}/{p.agent}", fleet.agents[p.agent].address or "") for p in _declared(machine)]
+        ours = [_ours(pairings, address, read.receipt(name)) for name, address in declared]
+        managed = {pairing["id"] for pairing in ours if pairing is not None}
+        return [
+            Spec(
+                Address(self.name, f"{machine.name}/id:{p['id']}"),
+                identity,
+                "",
+                str(p.get("agentAddress")),
+                record["id"],
+                adopted,
+                machine.operator,
+                {},
+                stray=p["id"],
+            )
+            for p in pairings
+            if p["id"] not in managed
+        ]
+
+    def wanted(self, spec: Spec) -> bool:
+        return spec.stray is None
+
+    def unwanted(self, spec: Spec, state: Json) -> str:
+        who = f"agent {state.get('agentAddress')} ({state.get('agentProvider')}, {state.get('agentRole')})"
+        return f"{who} is paired and not in the manifest"
 
     def diff(self, spec: Spec, state: Json) -> tuple[FieldChange, ...]:
-        observed = {**state, "delegationPolicy": _normal(state.get("delegationPolicy") or {})}
+        observed = {**state, "delegationPolicy": normal(state.get("delegationPolicy") or {})}
         changes = compare({k: v for k, v in spec.fields.items() if k != "delegationPolicy"}, observed)
         # A pairing that was paused and no longer is lets its agent spend again.
         changes = tuple(replace(c, widens=c.field == "status" and c.after == "active") for c in changes)
@@ -137,30 +199,39 @@ class AgentPairing(Kind[Spec, Json]):
         if policy is not None:
             before = observed["delegationPolicy"]
             changes += tuple(
-                FieldChange(f"delegationPolicy.{name}", before[name], value, widens=_widens(name, before, value))
+                FieldChange(f"delegationPolicy.{name}", before[name], value, widens=widens(name, before, value))
                 for name, value in policy.items()
                 if not same(value, before[name])
             )
-        if str(state.get("agentAddress")).lower() != spec.agent_address.lower():
-            address = FieldChange("agentAddress", state.get("agentAddress"), spec.agent_address, replaces=True)
-            changes = (address, *changes)
-        return changes
+        fixed = compare({"agentAddress": spec.agent_address, "agentDid": spec.did}, observed)
+        return (*(replace(change, replaces=True) for change in fixed), *changes)
 
     def steps(self, spec: Spec, state: Json | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
         if state is None:
             return self._pair(spec)
         path: tuple[Segment, ...] = ("machines", spec.record, "agent-pairings", state["id"])
+        if spec.stray is not None:
+            return (Step("revoke the pairing", HttpRequest("DELETE", path)),)
         if any(change.replaces for change in fields):
             return (Step("revoke the old pairing", HttpRequest("DELETE", path)), *self._pair(spec))
         names = {change.field.split(".")[0] for change in fields}
         body = {name: value for name, value in spec.fields.items() if name in names}
         if "delegationPolicy" not in names:
             request = HttpRequest("PATCH", path, body, touches=Touch(spec.address.name, state["updatedAt"]))
-            return (Step("change the pairing", request),)
+            return (Step("change the pairing", request, renewal=_renewal(spec)),)
         otherwise = f"the new policy ends the session of agent {spec.agent}, and without its key no other can be had"
         agent = (Signer("agent", spec.agent),)
         request = HttpRequest("PATCH", path, body)
-        return (Step("change the delegation policy", request, rotates=True, keys=agent, otherwise=otherwise),)
+        return (
+            Step(
+                "change the delegation policy",
+                request,
+                rotates=True,
+                keys=agent,
+                otherwise=otherwise,
+                renewal=_renewal(spec),
+            ),
+        )
 
     def _pair(self, spec: Spec) -> tuple[Step, ...]:
         base: tuple[Segment, ...] = ("machines", spec.record, "agent-pairings")
@@ -169,6 +240,7 @@ class AgentPairing(Kind[Spec, Json]):
             "agentProvider": spec.fields["agentProvider"],
             "agentRole": spec.fields["agentRole"],
         }
+        who |= {"agentDid": spec.did} if spec.did else {}
         more = {k: spec.fields[k] for k in ("description", "delegationPolicy") if spec.fields[k] is not None}
         create = SignedRequest(
             challenge=HttpRequest("POST", (*base, "challenges"), who),
@@ -178,7 +250,7 @@ class AgentPairing(Kind[Spec, Json]):
             proof="agentProof",
             secret=SecretTarget("pairingToken", spec.address.name),
         )
-        steps = (Step("pair the agent", create),)
+        steps = (Step("pair the agent", create, renewal=_renewal(spec)),)
         if spec.fields["status"] != "paused":
             return steps
         path = (*base, Output(spec.address, "id"))
@@ -189,11 +261,15 @@ class AgentPairing(Kind[Spec, Json]):
         policy = spec.fields["delegationPolicy"] or {}
         fields = {name: value for name, value in spec.fields.items() if name != "delegationPolicy"}
         fields |= {f"delegationPolicy.{name}": value for name, value in policy.items() if value not in (None, [])}
-        fields = {"agentAddress": spec.agent_address, **fields}
+        fields = {"agentAddress": spec.agent_address, "agentDid": spec.did, **fields}
         return tuple(FieldChange(name, None, value) for name, value in fields.items() if value is not None)
 
     def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
         return {"id": state["id"], "updated_at": state.get("updatedAt")}
+
+
+def _renewal(spec: Spec) -> SignedRequest:
+    return renewed_proof(spec.identity_ref, spec.address.name.split("/")[0], spec.operator, spec.record)
 
 
 def _policies(fleet: Fleet) -> Mapping[str, DelegationPolicy]:
@@ -201,30 +277,42 @@ def _policies(fleet: Fleet) -> Mapping[str, DelegationPolicy]:
     return section.delegation_policies if section else {}
 
 
-def _alive(pairing: Json) -> bool:
-    return pairing.get("status") != "revoked"
+def _listed(fleet: Fleet, ending: str) -> list[tuple[Loc, str]]:
+    """What the lists of delegation policies name, in those lists whose names end so."""
+    return [
+        (("delegationPolicies", policy, field, place), name)
+        for policy, declared in _policies(fleet).items()
+        for field, names in _wire(declared).items()
+        if field.endswith(ending)
+        for place, name in enumerate(names)
+    ]
+
+
+def _declared(machine: Machine) -> tuple[Pairing, ...]:
+    section = machine.section(PairingsSection)
+    return section.pairings if section else ()
+
+
+def _did(agent: Agent) -> str | None:
+    """With the address as it stands for the agent: its letters have no case, but Machine Markets wants its checksum."""
+    return agent.did and f"{agent.did.rpartition(':')[0]}:{agent.address or ''}"
+
+
+async def _living(read: Reader, record: Json) -> list[Json]:
+    pairings = await read.items("machines", record["id"], "agent-pairings")
+    return [pairing for pairing in pairings if pairing.get("status") != "revoked"]
+
+
+def _ours(pairings: Iterable[Json], address: str, receipt: Receipt | None) -> Json | None:
+    """The pairing of this agent, or else the one that we made for its name under another address."""
+    known = None if receipt is None else receipt.pairing_id
+    ranked = sorted(
+        (pairing for pairing in pairings if same(address, pairing.get("agentAddress")) or pairing.get("id") == known),
+        key=lambda pairing: not same(address, pairing.get("agentAddress")),
+    )
+    return next(iter(ranked), None)
 
 
 def _wire(policy: DelegationPolicy) -> dict[str, Any]:
     """The whole policy with explicit nulls: a PATCH replaces it, and only null clears a limit for sure."""
     return policy.model_dump(by_alias=True, mode="json")
-
-
-def _widens(name: str, policy: Json, after: Any) -> bool:
-    """True where the new value of a policy's field lets the agent do what the old policy did not."""
-    before = policy[name]
-    if name in ("perTransactionLimit", "dailySpendLimit"):
-        return before is not None and (after is None or after > before)
-    if name == "currency":
-        # Which of two currencies is worth more is not for us to say; without a limit neither says anything.
-        return policy["perTransactionLimit"] is not None or policy["dailySpendLimit"] is not None
-    lost, gained = set(before) - set(after), set(after) - set(before)
-    if name.startswith("denied"):
-        return bool(lost)
-    # An empty list of what is allowed allows everything.
-    return bool(before) and (not after or bool(gained))
-
-
-def _normal(policy: Json) -> dict[str, Any]:
-    lists = {name: policy.get(name) or [] for name in LISTS}
-    return lists | {name: policy.get(name) for name in LIMITS}

@@ -2,16 +2,23 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from reconciler.core.address import Address, Output, placeholders
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare
-from reconciler.core.effects import HttpRequest, SignedRequest, Signer, Step
+from reconciler.core.effects import HttpRequest, Segment, Step, machine_proof, renewed_proof
+from reconciler.core.errors import Rejected
 from reconciler.core.fleet import Fleet, Machine, Mistake, Name, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, record_of, whole
+
+UNPROVEN = "unproven"
+"""Key of a state that could not be read for want of a good proof: why."""
+NO_WAY_BACK = (
+    "and Machine Markets has no documented way back: keep it so with market.status: archived, or ask them to reopen it"
+)
 
 
 class MarketSection(Section):
@@ -32,6 +39,8 @@ class MarketSection(Section):
     skill_keys: tuple[str, ...] | None = None
     record_id: str | None = None
     """Adopts a record that the list does not show, by its id (mach_…)."""
+    status: Literal["active", "archived"] = "active"
+    """archived takes the record out of service, which cannot be undone; its pairings and endpoints must go first."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,8 @@ class Spec:
     fields: Mapping[str, Any]
     record_id: str | None
     operator: str
+    archived: bool = False
+    """True where the record is to be out of service, or not there at all."""
 
 
 class MachineRecord(Kind[Spec, Json]):
@@ -54,7 +65,8 @@ class MachineRecord(Kind[Spec, Json]):
                 owner = f"did:peaq:{fleet.operator_of(machine).address}"
                 address = Address(self.name, machine.name)
                 ref = f"did:peaq:{machine.address}"
-                yield Spec(address, ref, _fields(machine, market, owner), market.record_id, machine.operator)
+                fields, archived = _fields(machine, market, owner), market.status == "archived"
+                yield Spec(address, ref, fields, market.record_id, machine.operator, archived)
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
         known = getattr(fleet, "machine_policies", {})
@@ -66,49 +78,89 @@ class MachineRecord(Kind[Spec, Json]):
                 message = "the machine is to be enrolled, but services.markets is not set"
                 hint = "add `services: {markets: {url: …}}`, or take the market block out"
                 yield Mistake(loc=("machines", index, "market"), message=message, hint=hint)
+            for key, what in (("pairings", "pairings"), ("runtime_endpoints", "runtimeEndpoints")):
+                if market.status == "archived" and getattr(machine, key, None):
+                    hint = "take them out, or write an empty one where defaults bring them"
+                    yield Mistake(loc=("machines", index, what), message=f"an archived record has no {what}", hint=hint)
             for place, name in enumerate(market.policies or ()):
                 if name not in known:
                     loc = ("machines", index, "market", "policies", place)
                     hint = f"declared policies: {', '.join(known) or 'none'}"
                     yield Mistake(loc=loc, message=f"no policy `{name}` under machinePolicies", hint=hint)
 
+    async def advise(self, fleet: Fleet, read: Reader) -> list[Mistake]:
+        message = "peaq's SDK shows and writes this label under another name"
+        hint = "what stands here is sent as it is; use small letters, digits, `.`, `-` and `/` to read it there too"
+        return [
+            Mistake(loc=("machines", index, "market", "labels", key), message=message, hint=hint)
+            for index, machine in enumerate(fleet.machines)
+            if (market := machine.section(MarketSection)) is not None
+            for key in market.labels or ()
+            if "_" in key or key != key.lower()
+        ]
+
     def needs(self, spec: Spec) -> Iterable[Need]:
+        if spec.archived:
+            return
         yield Need(Address("machine_did", spec.address.name))
         for output in placeholders(spec.fields.get("policyIds")):
             if isinstance(output, Output):
                 yield Need(output.address)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[Json] | Absent | Unreadable:
-        record = await record_of(read, spec.identity_ref, spec.record_id)
-        return Absent() if record is None else Present(whole(record, "id", "status"))
+        try:
+            record = await record_of(read, spec.identity_ref, spec.record_id)
+        except Rejected as error:
+            if spec.record_id is None or not error.reason.startswith("MACHINE_IDENTITY_PROOF_"):
+                raise
+            # It is there, and shown to nobody until its identity is proven again.
+            unproven = {"id": spec.record_id, "identityRef": spec.identity_ref, "status": "active"}
+            return Present({**unproven, UNPROVEN: error.reason})
+        gone = record is None or (spec.archived and record.get("status") == "archived")
+        return Absent() if gone or record is None else Present(whole(record, "id", "status"))
 
     def refuse(self, spec: Spec, state: Json | None) -> str | None:
         if state is None:
             return None
         if str(state.get("identityRef")).lower() != spec.identity_ref.lower():
             return f"record {state['id']} belongs to {state.get('identityRef')}; correct market.recordId"
+        if spec.archived:
+            return None
+        if state.get("status") == "archived":
+            return f"record {state['id']} is archived, {NO_WAY_BACK}"
         if state.get("status") not in ("draft", "active"):
             return f"Machine Markets made the record {state.get('status')}; clear that with them"
         return None
 
+    def wanted(self, spec: Spec) -> bool:
+        return not spec.archived
+
+    def unwanted(self, spec: Spec, state: Json) -> str:
+        return "declared archived"
+
     def diff(self, spec: Spec, state: Json) -> tuple[FieldChange, ...]:
+        if unproven := state.get(UNPROVEN):
+            return (FieldChange("identityProof", unproven, "fresh proof"),)
         return compare({**spec.fields, "status": "active"}, state)
 
     def steps(self, spec: Spec, state: Json | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
+        if state is not None and spec.archived:
+            return (Step("archive the record", HttpRequest("DELETE", ("machines", state["id"])), irreversible=True),)
+        if state is not None and state.get(UNPROVEN):
+            request = HttpRequest("PATCH", ("machines", state["id"]), _declared(spec))
+            proof = machine_proof(spec.identity_ref, spec.address.name, spec.operator, request)
+            return (Step("prove the identity again", proof),)
         if state is not None:
             body = {change.field: change.after for change in fields}
-            return (Step("change the record", HttpRequest("PATCH", ("machines", state["id"]), body)),)
-        body = {"identityRef": spec.identity_ref, **{k: v for k, v in spec.fields.items() if v is not None}}
-        enrol = SignedRequest(
-            challenge=HttpRequest("POST", ("machine-identity", "challenges"), {"identityRef": spec.identity_ref}),
-            names=(spec.identity_ref,),
-            signer=Signer("machine", spec.address.name),
-            others=(Signer("operator", spec.operator),),
-            request=HttpRequest("POST", ("machines",), body),
-            proof="identityProof",
-        )
-        activate = HttpRequest("PATCH", ("machines", Output(spec.address, "id")), {"status": "active"})
-        return (Step("enrol", enrol), Step("activate", activate))
+            return (self._patch(spec, "change the record", state["id"], body),)
+        request = HttpRequest("POST", ("machines",), {"identityRef": spec.identity_ref, **_declared(spec)})
+        enrol = machine_proof(spec.identity_ref, spec.address.name, spec.operator, request)
+        activate = self._patch(spec, "activate", Output(spec.address, "id"), {"status": "active"})
+        return (Step("enrol", enrol), activate)
+
+    def _patch(self, spec: Spec, title: str, record: Segment, body: Mapping[str, Any]) -> Step:
+        renewal = renewed_proof(spec.identity_ref, spec.address.name, spec.operator, record)
+        return Step(title, HttpRequest("PATCH", ("machines", record), body), renewal=renewal)
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         fields = {"identityRef": spec.identity_ref, **spec.fields}
@@ -116,6 +168,10 @@ class MachineRecord(Kind[Spec, Json]):
 
     def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
         return {"id": state["id"]}
+
+
+def _declared(spec: Spec) -> dict[str, Any]:
+    return {name: value for name, value in spec.fields.items() if value is not None}
 
 
 def _fields(machine: Machine, market: MarketSection, owner: str) -> dict[str, Any]:

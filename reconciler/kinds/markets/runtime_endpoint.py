@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare
-from reconciler.core.effects import HttpRequest, Step
-from reconciler.core.fleet import Fleet, Mistake, Section
+from reconciler.core.effects import HttpRequest, SecretSource, Step, renewed_proof
+from reconciler.core.fleet import Fleet, Mistake, SecretRef, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, record_of
 
+HIDDEN = "(secret)"
 ProviderKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -26,6 +27,15 @@ class RuntimeEndpoint(Section):
     model_alias: str | None = None
     network_scope: Literal["loopback", "lan", "vpn", "public"] | None = None
     probe_path: str | None = None
+    auth_type: Literal["none", "api-key", "bearer"] | None = None
+    auth_token: SecretRef | None = None
+    """What the endpoint wants to see: sent to Machine Markets with every change, and never shown."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "RuntimeEndpoint":
+        if (self.auth_token is not None) != (self.auth_type in ("api-key", "bearer")):
+            raise ValueError("`authToken` goes with `authType: api-key` or `authType: bearer`, and only with them")
+        return self
 
 
 class EndpointsSection(Section):
@@ -41,8 +51,11 @@ class Spec:
     record: str | Output
     adopted: str | None
     """Id of a record that the list does not show."""
+    operator: str
     fields: Mapping[str, Any] | None
     """None where the endpoint must not exist."""
+    token: Mapping[str, str] | None = None
+    """Where its token is kept."""
 
 
 class RuntimeEndpointKind(Kind[Spec, Json]):
@@ -59,7 +72,9 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
                     key.lower(),
                     Output(Address("machine_record", machine.name), "id"),
                     getattr(getattr(machine, "market", None), "record_id", None),
+                    machine.operator,
                     None if endpoint is None else _fields(endpoint),
+                    _kept(endpoint),
                 )
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
@@ -85,22 +100,34 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
 
     def diff(self, spec: Spec, state: Json) -> tuple[FieldChange, ...]:
         base = state.get("endpointBaseUrl")
-        return compare(spec.fields or {}, {**state, "endpointBaseUrl": _origin(str(base)) if base else base})
+        lost = spec.token is not None and not state.get("hasAuthToken")
+        token = (FieldChange("authToken", None, HIDDEN),) if lost else ()
+        return token + compare(spec.fields or {}, {**state, "endpointBaseUrl": _origin(str(base)) if base else base})
 
     def steps(self, spec: Spec, state: Json | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
         path = ("machines", spec.record, "runtime-endpoints", spec.provider)
+        renewal = renewed_proof(spec.identity_ref, spec.address.name.split("/")[0], spec.operator, spec.record)
         if spec.fields is None:
-            return (Step("remove the endpoint", HttpRequest("DELETE", path)),)
+            return (Step("remove the endpoint", HttpRequest("DELETE", path), renewal=renewal),)
         body = {name: value for name, value in spec.fields.items() if value is not None}
-        return (Step("set the endpoint", HttpRequest("PUT", path, body)),)
+        what = f"the token of {spec.address}"
+        # What is put replaces all that was there, so the token goes along with every change.
+        secret = None if spec.token is None else SecretSource("authToken", spec.token, what)
+        return (Step("set the endpoint", HttpRequest("PUT", path, body, secret=secret), renewal=renewal),)
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
-        return tuple(FieldChange(name, None, value) for name, value in (spec.fields or {}).items() if value is not None)
+        fields = {**(spec.fields or {}), "authToken": None if spec.token is None else HIDDEN}
+        return tuple(FieldChange(name, None, value) for name, value in fields.items() if value is not None)
 
 
 def _fields(endpoint: RuntimeEndpoint) -> dict[str, Any]:
-    fields = endpoint.model_dump(by_alias=True, mode="json")
+    fields = endpoint.model_dump(by_alias=True, mode="json", exclude={"auth_token"})
     return {**fields, "endpointBaseUrl": _origin(endpoint.endpoint_base_url)}
+
+
+def _kept(endpoint: RuntimeEndpoint | None) -> dict[str, str] | None:
+    token = endpoint.auth_token if endpoint else None
+    return None if token is None else token.model_dump(exclude_none=True)
 
 
 def _origin(url: str) -> str:

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
-from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step
+from reconciler.core.delegation import fingerprint
+from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step, renewed_proof
 from reconciler.core.fleet import Duration, Fleet, Mistake, SecretRef, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
@@ -80,6 +81,7 @@ class Spec:
     record: str | Output
     adopted: str | None
     """Id of a record that the list does not show."""
+    operator: str
     rotate_before: int | None
     """Seconds; None where the clock never rotates."""
     paused: bool
@@ -112,6 +114,7 @@ class SessionToken(Kind[Spec, State]):
                     fleet.agents[pairing.agent].address or "",
                     Output(Address("machine_record", machine.name), "id"),
                     getattr(getattr(machine, "market", None), "record_id", None),
+                    machine.operator,
                     before,
                     pairing.paused,
                 )
@@ -169,7 +172,8 @@ class SessionToken(Kind[Spec, State]):
             proof="agentProof",
             secret=SecretTarget("pairingToken", spec.address.name),
         )
-        return (Step("rotate the token", rotate, rotates=True),)
+        renewal = renewed_proof(spec.identity_ref, spec.address.name.split("/")[0], spec.operator, spec.record)
+        return (Step("rotate the token", rotate, rotates=True, renewal=renewal),)
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         return (FieldChange("token", None, "session", note="issued with the pairing"),)
@@ -196,6 +200,8 @@ def _stale(spec: Spec, state: State) -> str:
             return "another session was issued since"
         if later(str(pairing.get("updatedAt")), receipt.updated_at):
             return "the pairing was changed after its session was issued"
+        if receipt.policy and fingerprint(pairing) not in ("", receipt.policy):
+            return "the delegation policy is not the one its session was issued under"
         if stored.readable and stored.digest != receipt.digest:
             return "the stored token is not the one that was issued"
     elif stored.readable and later(str(pairing.get("updatedAt")), str(pairing.get("sessionIssuedAt")), by=MOMENT):

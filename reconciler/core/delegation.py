@@ -1,0 +1,45 @@
+"""A pairing's delegation policy as data: in one shape whoever wrote it, and what gives an agent more authority."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.core.ports import Json
+
+LISTS = ("allowedSkillKeys", "deniedSkillKeys", "allowedServiceIds", "deniedServiceIds")
+LIMITS = ("perTransactionLimit", "dailySpendLimit", "currency")
+
+
+def normal(policy: Json) -> dict[str, Any]:
+    """All fields that we know, with nothing as an empty list or None."""
+    lists = {name: policy.get(name) or [] for name in LISTS}
+    return lists | {name: policy.get(name) for name in LIMITS}
+
+
+def fingerprint(pairing: Json) -> str:
+    """SHA-256 of what a pairing's policy says, or "" where it says none.
+
+    The order of lists, 5 for 5.0 and null for absent make no difference.
+    """
+    policy = pairing.get("delegationPolicy")
+    if not isinstance(policy, Mapping):
+        return ""
+    said = {name: sorted(map(str, value)) if name in LISTS else value for name, value in normal(policy).items()}
+    said |= {name: float(value) for name, value in said.items() if isinstance(value, int)}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def widens(name: str, policy: Json, after: Any) -> bool:
+    """True where the new value of a policy's field lets the agent do what the old policy did not."""
+    before = policy[name]
+    if name in ("perTransactionLimit", "dailySpendLimit"):
+        return before is not None and (after is None or after > before)
+    if name == "currency":
+        # Which of two currencies is worth more is not for us to say; without a limit neither says anything.
+        return policy["perTransactionLimit"] is not None or policy["dailySpendLimit"] is not None
+    lost, gained = set(before) - set(after), set(after) - set(before)
+    if name.startswith("denied"):
+        return bool(lost)
+    # An empty list of what is allowed allows everything.
+    return bool(before) and (not after or bool(gained))
