@@ -12,7 +12,7 @@ from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need, Resource
 from reconciler.core.observation import Absent, Observation, Present
 from reconciler.core.plan import Scene, build_plan
-from reconciler.core.ports import Api, Chain, Journal, Json, Keyring, Label, Reader, Sink
+from reconciler.core.ports import Api, Chain, Journal, Json, Keyring, Label, Reader, Secrets, Sink
 from reconciler.engine.events import Stage
 from reconciler.engine.execute import Execution, Outcome
 from reconciler.engine.world import Settings, World
@@ -124,7 +124,7 @@ def outcomes(service: Service, prepare: Callable[[], None] = lambda: None) -> Ma
 
     async def run() -> Mapping[Address, Outcome]:
         world = World(
-            cast(Chain, None), cast(Keyring, None), cast(Api, service), cast(Journal, Notes()), cast(Sink, None),
+            cast(Chain, None), cast(Keyring, None), cast(Api, service), cast(Journal, Notes()), cast(Sink, None), cast(Secrets, None),
             Hurry(), snapshot, Settings(chain_id=1),
         )  # fmt: skip
         scene = Scene(resources, {spec.address: Absent() for spec in specs}, lambda signer: True)
