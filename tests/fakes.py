@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.core.effects import ChainCall, ChainGroup, Effect, HttpRequest, SignedRequest, Signer, Touch
+from reconciler.core.effects import (
+    ChainCall,
+    ChainGroup,
+    CodedRequest,
+    Effect,
+    HttpRequest,
+    SignedRequest,
+    Signer,
+    Touch,
+)
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.fleet import ZERO_ADDRESS
 from reconciler.core.ports import Json, Receipt, Stored
@@ -115,6 +124,8 @@ class Interpreter:
                     self._call(call)
             case HttpRequest():
                 self._request(effect)
+            case CodedRequest(account=account, wei=wei):
+                self._spend(account, -wei)
             case SignedRequest(request=request, secret=secret):
                 answer = self._request(request)
                 if secret is not None:

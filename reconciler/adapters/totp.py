@@ -17,6 +17,10 @@ from reconciler.core.ports import Clock
 
 PERIOD = 30
 """Seconds of a time step, unless an otpauth URI says otherwise."""
+SHORT = "112 bits"
+"""Under this pyotp makes no codes, after NIST SP 800-63B."""
+FAR = 600
+"""Seconds ahead from which on a used step was written by a clock that was wrong, and is not waited for."""
 EDGE = 0.05
 """Part of a step, at both its ends, in which no code is made: clocks never agree quite."""
 
@@ -36,12 +40,20 @@ def open_totp(secrets: Secrets, ref: SecretRef, what: str) -> pyotp.TOTP:
     text = secrets.read(ref, what)
     try:
         found = pyotp.parse_uri(text) if text.startswith("otpauth://") else pyotp.TOTP(text.replace(" ", ""))
-        assert isinstance(found, pyotp.TOTP)
         found.generate_otp(1)
-        return found
-    except Exception:
-        hint = "it must be base32 or an otpauth:// URI, as `fleetctl gas-station setup` writes it"
-        raise ConfigError(f"{what} is not a TOTP secret", hint=hint) from None
+    except Exception as error:
+        if SHORT in str(error):
+            hint = "ask peaq to enrol the operator anew with a longer one, or declare v1.funding.from: operator"
+            raise ConfigError(f"{what} is shorter than {SHORT}, which is not safe", hint=hint) from None
+        raise _no_secret(what) from None
+    if not isinstance(found, pyotp.TOTP):
+        raise _no_secret(what)
+    return found
+
+
+def _no_secret(what: str) -> ConfigError:
+    hint = "it must be base32 or an otpauth:// URI, as `fleetctl gas-station setup` writes it"
+    return ConfigError(f"{what} is not a TOTP secret", hint=hint)
 
 
 @dataclass(frozen=True)
@@ -58,8 +70,7 @@ class UsedSteps:
             fcntl.flock(stream, fcntl.LOCK_EX)
             stream.seek(0)
             last = _number(stream.read())
-            # An end far ahead was written by a clock that was wrong.
-            if begins < last <= ends + (ends - begins):
+            if begins < last <= ends + FAR:
                 return False
             stream.truncate(0)
             stream.write(json.dumps(ends))
