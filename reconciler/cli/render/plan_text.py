@@ -27,7 +27,7 @@ LEGEND = {
     "-/+": "replace",
     "-": "remove",
     "x": "blocked",
-    "⏸": "parked: a key is not at hand",
+    "⏸": "parked: a key or secret is not at hand",
     "?": "unreadable",
     "↻": "new session token",
     "!": "cannot be undone",
