@@ -8,7 +8,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.core.delegation import fingerprint
-from reconciler.core.effects import ChainCall, ChainGroup, Effect, HttpRequest, SignedRequest, Signer, Touch
+from reconciler.core.effects import (
+    ChainCall,
+    ChainGroup,
+    CodedRequest,
+    Effect,
+    HttpRequest,
+    SignedRequest,
+    Signer,
+    Touch,
+)
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.fleet import ZERO_ADDRESS
 from reconciler.core.ports import Json, Receipt, Stored
@@ -116,6 +125,8 @@ class Interpreter:
                     self._call(call)
             case HttpRequest():
                 self._request(effect)
+            case CodedRequest(account=account, wei=wei):
+                self._spend(account, -wei)
             case SignedRequest(request=request, secret=secret):
                 answer = self._request(request)
                 if secret is not None:

@@ -44,6 +44,7 @@ HOMES = {
     "platformdirs": ("cli", "sandbox"),
     "pydantic": ("core", "kinds", "manifest", "sandbox"),
     "deepdiff": ("core",),
+    "segno": ("cli",),
 }
 """Every library of others, and the packages that may know it. A new one must be given a home here first."""
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60

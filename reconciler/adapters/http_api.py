@@ -20,6 +20,18 @@ TEMPORARY = {
     "MACHINE_NOT_ACTIVATED": "the MCR API does not see the machine yet",
 }
 """Refusals that pass by themselves: nothing was done, so asking again is safe (machine-markets-api §7.6)."""
+_MARKET_ONLY = (
+    "QUOTE_EXPIRED",
+    "ORDER_CLOSED",
+    "ORDER_NOT_DELIVERED",
+    "EXECUTION_UNSUPPORTED",
+    "PAYMENT_REQUIRED",
+    "PAYMENT_RPC_REQUIRED",
+    "PAYMENT_RPC_ERROR",
+    "PAYMENT_NOT_MINED",
+    "PAYMENT_TX_FAILED",
+    "PAYMENT_TRANSFER_NOT_FOUND",
+)
 SENTENCES = {
     "AUTH_REQUIRED": "the platform key is missing; set services.markets.apiKey",
     "AUTH_INVALID": "the platform key is wrong; check what services.markets.apiKey refers to",
@@ -37,6 +49,13 @@ SENTENCES = {
     "AGENT_PAIRING_UNAVAILABLE": "the agent is already paired to this machine; plan again to see it",
     "AGENT_PAIRING_INACTIVE": "the pairing is paused or revoked; plan again",
     "AGENT_PAIRING_REQUIRED": "there is no active pairing; plan again",
+    "AGENT_AUTH_REQUIRED": "a session token is demanded, which fleetctl never sends; check services.markets.url",
+    "AGENT_AUTH_INVALID": "the session token is not valid; `fleetctl rotate` makes a new one",
+    "AGENT_AUTH_EXPIRED": "the session token has ended; `fleetctl rotate` makes a new one",
+    "AGENT_POLICY_DENIED": "the pairing's delegation policy does not allow it; change delegationPolicies",
+    "AGENT_SPEND_LIMIT_EXCEEDED": "it is over the pairing's perTransactionLimit; change delegationPolicies",
+    "AGENT_DAILY_LIMIT_EXCEEDED": "it is over the pairing's dailySpendLimit; wait a day, or change delegationPolicies",
+    **dict.fromkeys(_MARKET_ONLY, "this is an answer to buyers on the market; check services.markets.url"),
 }
 
 

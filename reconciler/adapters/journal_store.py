@@ -137,6 +137,15 @@ class JournalStore:
         )
         return [(int(str(row[0])), Label(str(row[1]), str(row[2])), str(row[3])) for row in rows]
 
+    def requests(self, label: Label) -> Sequence[tuple[str, str]]:
+        rows = self._read(
+            "select request, outcome from intents where address = ? and step = ? and request is not null "
+            "order by id desc",
+            label.address,
+            label.step,
+        )
+        return [(str(request), str(outcome)) for request, outcome in rows]
+
     def receipt(self, name: str) -> Receipt | None:
         rows = self._read("select body from receipts where name = ?", name)
         return Receipt(**json.loads(str(rows[0][0]))) if rows else None

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import pyotp
+
 from reconciler.adapters.keys import Key, open_key
 from reconciler.adapters.secrets import Missing, Secrets
+from reconciler.adapters.totp import open_totp
 from reconciler.core.effects import Signer
 from reconciler.core.errors import ConfigError
-from reconciler.core.fleet import KeyRef
+from reconciler.core.fleet import KeyRef, SecretRef
 from reconciler.core.ports import Draft, Signed
 
 
@@ -22,10 +25,13 @@ class Holder:
 
 @dataclass
 class HeldKeys:
-    """Implements the Keyring port. Keys are opened when first needed and then kept."""
+    """Implements the Keyring port, and makes one-time codes. Keys are opened when first needed and then kept."""
 
     secrets: Secrets
     holders: Mapping[Signer, Holder]
+    totps: Mapping[Signer, SecretRef] = field(default_factory=dict)
+    """Where the secrets of those are kept who give one-time codes."""
+    _generators: dict[Signer, pyotp.TOTP] = field(default_factory=dict, repr=False)
     _open: dict[Signer, Key] = field(default_factory=dict, repr=False)
     _missing: dict[Signer, str] = field(default_factory=dict, repr=False)
 
@@ -34,7 +40,7 @@ class HeldKeys:
 
     def declared(self, signer: Signer) -> bool:
         """True where the manifest says where the key is kept."""
-        return signer in self.holders and self.holders[signer].key is not None
+        return signer in self.totps or (signer in self.holders and self.holders[signer].key is not None)
 
     def has(self, signer: Signer) -> bool:
         """True where the key is at hand. ConfigError where it is there and not fit to use."""
@@ -42,7 +48,7 @@ class HeldKeys:
             return False
         if signer not in self._missing:
             try:
-                self._key(signer)
+                self._totp(signer) if signer in self.totps else self._key(signer)
             except Missing as error:
                 self._missing[signer] = error.message
         return signer not in self._missing
@@ -55,6 +61,20 @@ class HeldKeys:
 
     def sign_message(self, signer: Signer, text: str) -> str:
         return self._key(signer).sign_message(text)
+
+    def period(self, signer: Signer) -> int:
+        return int(self._totp(signer).interval)
+
+    def code(self, signer: Signer, step: int) -> str:
+        return self._totp(signer).generate_otp(step)
+
+    def _totp(self, signer: Signer) -> pyotp.TOTP:
+        if signer not in self._generators:
+            if signer not in self.totps:
+                raise Missing(f"{signer} has no secret in the manifest", hint="name it under operator.totp")
+            what = f"the TOTP secret of operator {signer.name}"
+            self._generators[signer] = open_totp(self.secrets, self.totps[signer], what)
+        return self._generators[signer]
 
     def _key(self, signer: Signer) -> Key:
         if signer not in self._open:

@@ -20,6 +20,7 @@ COMMANDS = {
     "drift": "Compare the world with the manifest: exit code 2 where they differ",
     "status": "Show how every machine is",
     "keys": "Make keys for machines",
+    "gas-station": "Enrol an operator at the Gas Station",
     "rotate": "Give agents new session tokens",
     "preflight": "Check chain, contracts, services, clocks and balances",
     "journal": "Look at what was recorded before it was sent",
@@ -39,7 +40,7 @@ class _Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = import_module(f"reconciler.cli.commands.{cmd_name}").command
+        found: click.Command = import_module(f"reconciler.cli.commands.{cmd_name.replace('-', '_')}").command
         return found
 
     def invoke(self, ctx: click.Context) -> Any:

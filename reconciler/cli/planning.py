@@ -1,13 +1,15 @@
 """From a connected session to a plan and what speaks against it: shared by plan, apply and drift."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.adapters.probes import NOBODY
+from reconciler.adapters.totp import PERIOD
 from reconciler.cli.preflight import Finding, Level, chain_findings
 from reconciler.cli.wiring import Project, Session
-from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
+from reconciler.core.effects import ChainCall, ChainGroup, CodedRequest, Signer, Step
 from reconciler.core.fleet import Mistake
 from reconciler.core.guards import Refusal, refusals
 from reconciler.core.money import format_amount
@@ -67,6 +69,7 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
         unmanaged=frozenset(r.address for r in strays if r.kind.prunable not in project.fleet.prune),
     )
     plan, scene = await survey(world, scene, reader.block)
+    plan = replace(plan, notices=(*plan.notices, *_pacing(plan)))
     wei = await _balances(session, plan, reader)
     return Planned(plan, scene, tuple(await _refusals(session, plan, wishes, wei, reader.block)), reader.block, wei)
 
@@ -88,6 +91,16 @@ def _in_flight(session: Session) -> list[str]:
     worst = sum(sent.gas * sent.max_fee for sent in open_)
     cost = format_amount(worst)
     return [f"{len(open_)} transaction(s) of an earlier apply are in flight, gas ≤ {cost}; apply settles them first"]
+
+
+def _pacing(plan: Plan) -> list[str]:
+    """How long one-time codes will take: one a time step, and operators do not wait for each other."""
+    effects = [step.effect for change in plan.acting for step in change.steps]
+    codes = Counter(effect.signer for effect in effects if isinstance(effect, CodedRequest))
+    if not codes:
+        return []
+    minutes = -(-max(codes.values()) * PERIOD // 60)
+    return [f"TOTP pacing: {codes.total()} code{'s'[: codes.total() > 1]}, about {minutes} min"]
 
 
 async def _balances(session: Session, plan: Plan, reader: Reader) -> dict[Signer, int]:

@@ -6,13 +6,15 @@ from enum import StrEnum
 
 from reconciler.cli.wiring import Session
 from reconciler.core.effects import Signer
-from reconciler.core.errors import Rejected, Unreachable
+from reconciler.core.errors import Ambiguous, Rejected, Unreachable
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Present
 from reconciler.engine.survey import observe
 
 SKEW_SECONDS = 120
 """Difference between this machine's clock and the newest block from which on we say so."""
+CODE_SECONDS = 30
+"""Difference from the Gas Station's clock from which on one of the two is wrong. Codes are made for its clock."""
 LEAST_BLOCK_GAS = 5_000_000
 """Under this, packing calls gains little."""
 
@@ -62,7 +64,7 @@ async def all_findings(session: Session) -> list[Finding]:
         declared = "" if session.project.keyring.declared(signer) else "; the manifest names no key for it"
         level = Level.WARNING if wei == 0 or declared else Level.OK
         found.append(Finding(level, str(signer), text + declared))
-    return [*found, *await _markets(session)]
+    return [*found, *await _markets(session), *await _station(session)]
 
 
 async def _registry(session: Session) -> list[Finding]:
@@ -90,3 +92,14 @@ async def _markets(session: Session) -> list[Finding]:
         hint = f"; {error.hint}" if error.hint else ""
         return [Finding(Level.FAILED, "Machine Markets", f"{error}{hint}")]
     return [Finding(Level.OK, "Machine Markets", "answers, and takes our key")]
+
+
+async def _station(session: Session) -> list[Finding]:
+    if session.station is None:
+        return []
+    try:
+        skew = await session.station.skew()
+    except (Unreachable, Ambiguous) as error:
+        return [Finding(Level.FAILED, "Gas Station", f"{error}; {error.hint}")]
+    off = f"; its clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours" if skew else ""
+    return [Finding(Level.WARNING if abs(skew) > CODE_SECONDS else Level.OK, "Gas Station", f"answers{off}")]

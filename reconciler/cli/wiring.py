@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
+from platformdirs import user_state_path
 
 from reconciler.adapters.chain import RpcChain
 from reconciler.adapters.checksum import checksum
+from reconciler.adapters.gas_station import GasStation
 from reconciler.adapters.http_api import HttpApi
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.keyring import HeldKeys, Holder
@@ -22,6 +24,7 @@ from reconciler.adapters.reader import WorldReader
 from reconciler.adapters.rpc import Rpc
 from reconciler.adapters.secrets import Missing, Secrets
 from reconciler.adapters.sinks import ActionsSink, CheckedSink, CommandSink, DirectorySink, EnvFileSink
+from reconciler.adapters.totp import Pace, UsedSteps
 from reconciler.adapters.vault import VaultSink
 from reconciler.adapters.views import Views
 from reconciler.cli.options import Options
@@ -66,6 +69,7 @@ class Session:
     chain: RpcChain
     markets: HttpApi | None
     mcr: HttpApi | None
+    station: GasStation | None
     sink: CheckedSink
     abilities: Abilities
 
@@ -87,7 +91,8 @@ def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> P
     manifest = read_manifest(options, environ)
     secrets = Secrets(options.file.parent, environ)
     fleet = _addressed(manifest.fleet, secrets)
-    keyring = HeldKeys(secrets, _holders(fleet))
+    totps = {Signer("totp", name): o.totp for name, o in fleet.operators.items() if o.totp is not None}
+    keyring = HeldKeys(secrets, _holders(fleet), totps)
     kinds = discover()
     notices = (*manifest.notices, *(text for kind in kinds.values() for text in kind.notices(fleet)))
     return Project(manifest, fleet, expand(fleet, kinds), keyring, secrets, notices, tuple(kinds.values()))
@@ -137,6 +142,9 @@ async def connected(
         chain = RpcChain(rpc, network.contracts)
         markets = _api("Machine Markets", fleet.services.markets, "api/v1", project.secrets, stack)
         mcr = _api("the MCR API", fleet.services.mcr, "", project.secrets, stack)
+        station = _station(project)
+        if station is not None:
+            stack.push_async_callback(station.aclose)
         abilities = await probe(chain, rpc, network, [o.address or "" for o in fleet.operators.values()])
         sink = _sink(fleet, options.file.parent, project.secrets)
 
@@ -157,10 +165,29 @@ async def connected(
             max_fee=fleet.guards.max_fee,
             max_spend=fleet.guards.max_spend,
         )
-        world = World(
-            chain, project.keyring, markets, journal, sink, project.secrets, SystemClock(), snapshot, settings, emit
-        )
-        yield Session(project, options.around(world), rpc, chain, markets, mcr, sink, abilities)
+        keyring, held, clock = project.keyring, project.secrets, SystemClock()
+        world = World(chain, keyring, markets, journal, sink, held, clock, snapshot, settings, emit, station)
+        yield Session(project, options.around(world), rpc, chain, markets, mcr, station, sink, abilities)
+
+
+@asynccontextmanager
+async def gas_station(project: Project) -> AsyncIterator[GasStation]:
+    """The Gas Station alone. ConfigError where the manifest names none."""
+    station = _station(project)
+    if station is None:
+        raise ConfigError("the manifest names no Gas Station", hint="add services.gasStation.url to it")
+    try:
+        yield station
+    finally:
+        await station.aclose()
+
+
+def _station(project: Project) -> GasStation | None:
+    service = project.fleet.services.gas_station
+    if service is None:
+        return None
+    clock, used = SystemClock(), UsedSteps(user_state_path("fleetctl") / "totp")
+    return GasStation(service.url, Pace(project.keyring, used, clock), clock)
 
 
 def _api(name: str, service: Service | None, root: str, secrets: Secrets, stack: AsyncExitStack) -> HttpApi | None:

@@ -130,7 +130,26 @@ def renewed_proof(identity_ref: str, machine: str, operator: str, record: Segmen
     return machine_proof(identity_ref, machine, operator, HttpRequest("PATCH", ("machines", record), {}))
 
 
-Effect = ChainGroup | HttpRequest | SignedRequest
+@dataclass(frozen=True)
+class CodedRequest:
+    """A request for coins, with a one-time code of `signer` and an id under which it may safely be repeated.
+
+    `code` and `ident` are the fields of the body that take the two. `account` will receive at least `wei`, as far as
+    a plan may count on it. For the reasons in `declines` the service pays nothing: then the world is looked at again,
+    and `otherwise` is done where anything is still missing.
+    """
+
+    signer: Signer
+    request: HttpRequest
+    code: str
+    ident: str
+    account: str
+    wei: int
+    declines: tuple[str, ...] = ()
+    otherwise: ChainGroup | None = None
+
+
+Effect = ChainGroup | HttpRequest | SignedRequest | CodedRequest
 
 
 @dataclass(frozen=True)
@@ -157,7 +176,18 @@ def signer_of(effect: Effect) -> Signer | None:
     match effect:
         case ChainGroup():
             return effect.signer
-        case SignedRequest(signer=signer):
+        case SignedRequest(signer=signer) | CodedRequest(signer=signer):
             return signer
         case HttpRequest():
             return None
+
+
+def calls_of(effect: Effect) -> tuple[ChainCall, ...]:
+    """The chain calls that this effect may come to, at worst."""
+    match effect:
+        case ChainGroup(calls=calls):
+            return calls
+        case CodedRequest(otherwise=ChainGroup(calls=calls)):
+            return calls
+        case _:
+            return ()

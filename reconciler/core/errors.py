@@ -4,7 +4,8 @@ FleetError
 ├── ManifestError    fix the file: every problem at its place, all together
 ├── ConfigError      fix the surroundings: a key, a variable, an endpoint, a flag
 ├── PlanError        UnsafePlan: a guard refused
-├── WorldError       Unreachable: try again later · Rejected: permanent, decoded · Ambiguous: sent, result unknown
+├── WorldError       Unreachable: try again later · Rejected: permanent, decoded · Deferred: no for now, nothing done ·
+│                Ambiguous: sent, result unknown
 ├── NotConverged     done, but reading back shows something else
 └── JournalError     Locked · Corrupt · UnsettledIntent
 """
@@ -84,6 +85,12 @@ class Rejected(WorldError):
     def __init__(self, message: str, *, reason: str = "", where: str = "", hint: str = "") -> None:
         super().__init__(message, where=where, hint=hint)
         self.reason = reason
+
+
+class Deferred(Rejected):
+    """A clear no that ends by itself, but not soon. Nothing was done, and what asked for it is parked."""
+
+    code = "world.deferred"
 
 
 class Ambiguous(WorldError):

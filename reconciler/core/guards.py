@@ -1,10 +1,10 @@
 """Checks on a whole plan. A refusal names the limit, the numbers, and what would pass it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.change import Action
-from reconciler.core.effects import ChainGroup, Signer
+from reconciler.core.effects import ChainGroup, CodedRequest, Effect, Signer
 from reconciler.core.fleet import Guards
 from reconciler.core.money import Cost, format_amount
 from reconciler.core.plan import Plan
@@ -63,10 +63,17 @@ def _incoming(plan: Plan) -> dict[str, int]:
     totals: dict[str, int] = {}
     for change in plan.acting:
         for step in change.steps:
-            for call in step.effect.calls if isinstance(step.effect, ChainGroup) else ():
-                if not call.function and isinstance(call.value, int):
-                    totals[call.to.lower()] = totals.get(call.to.lower(), 0) + call.value
+            for account, wei in _receivers(step.effect):
+                totals[account.lower()] = totals.get(account.lower(), 0) + wei
     return totals
+
+
+def _receivers(effect: Effect) -> Iterator[tuple[str, int]]:
+    match effect:
+        case ChainGroup(calls=calls):
+            yield from ((call.to, call.value) for call in calls if not call.function and isinstance(call.value, int))
+        case CodedRequest(account=account, wei=wei):
+            yield account, wei
 
 
 def _short(signer: Signer, account: str, cost: Cost, available: int) -> Refusal:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, WithJsonSchema
 
 from reconciler.core.address import expected
-from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
+from reconciler.core.effects import ChainCall, Signer, Step, calls_of
 
 PEAQ = 10**18
 GWEI = 10**9
@@ -77,10 +77,9 @@ def cost_of(steps: Iterable[Step], gas_price: int) -> dict[Signer, Cost]:
     """Cost of the chain calls in `steps` by signer; values not yet known count as zero."""
     totals: dict[Signer, Cost] = {}
     for step in steps:
-        if isinstance(step.effect, ChainGroup):
-            for call in step.effect.calls:
-                signer = expected(call.signer)
-                totals[signer] = totals.get(signer, Cost()) + call_cost(call, gas_price)
+        for call in calls_of(step.effect):
+            signer = expected(call.signer)
+            totals[signer] = totals.get(signer, Cost()) + call_cost(call, gas_price)
     return totals
 
 

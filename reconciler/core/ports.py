@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from reconciler.core.effects import ChainCall, Signer
+from reconciler.core.effects import ChainCall, HttpRequest, Signer
 from reconciler.core.errors import Rejected
 
 Json = Mapping[str, Any]
@@ -255,6 +255,18 @@ class Sink(Protocol):
     def stored(self, name: str) -> Stored: ...
 
 
+class CodedApi(Protocol):
+    """A service that wants a one-time code with every request, and does once what a request id asks for."""
+
+    async def send(self, signer: Signer, request: HttpRequest, code: str) -> None:
+        """One request, when a code that was never used is at hand; it goes into `code` of the body.
+
+        Unreachable and Ambiguous: may be sent again with the same id. Rejected: no, and nothing was done; Deferred:
+        not today. Returns where it was done, now or earlier under this id.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Label:
     """Which step of which resource an effect belongs to."""
@@ -319,6 +331,10 @@ class Journal(Protocol):
         ...
 
     def unanswered(self) -> Sequence[tuple[int, Label, str]]: ...
+    def requests(self, label: Label) -> Sequence[tuple[str, str]]:
+        """Requests recorded under a label and their outcomes, newest first."""
+        ...
+
     def receipt(self, name: str) -> Receipt | None: ...
     def entries(self, limit: int = 1000) -> Sequence[Entry]:
         """Intents, newest first."""

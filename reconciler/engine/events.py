@@ -15,6 +15,8 @@ class Stage(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     """Not tried, because something it needs did not succeed."""
+    PARKED = "parked"
+    """Not now, because a service defers it; nothing was done."""
     UNKNOWN = "unknown"
     """Sent, and the outcome is not known yet."""
     WAITING = "waiting"

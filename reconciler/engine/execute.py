@@ -8,12 +8,13 @@ from typing import Any
 
 from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, placeholders
 from reconciler.core.change import Action
-from reconciler.core.effects import ChainGroup, Signer, Step
-from reconciler.core.errors import Ambiguous, FleetError, NotConverged, Rejected, Unreachable
+from reconciler.core.effects import ChainGroup, CodedRequest, Signer, Step
+from reconciler.core.errors import Ambiguous, Deferred, FleetError, NotConverged, Rejected, Unreachable
 from reconciler.core.kind import Resource, Strength
 from reconciler.core.observation import Observation, Present
 from reconciler.core.plan import Plan, PlannedChange, Scene, is_bound, judge
 from reconciler.core.ports import Label
+from reconciler.engine.coded import perform_coded
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.lanes import Lane, Shared
 from reconciler.engine.purse import Purse
@@ -30,7 +31,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one acting change ended: `stage` is DONE, FAILED, SKIPPED or UNKNOWN."""
+    """How one acting change ended: `stage` is DONE, FAILED, SKIPPED, PARKED or UNKNOWN."""
 
     address: Address
     action: Action
@@ -103,9 +104,13 @@ class Execution:
         for need in change.resource.kind.needs(change.resource.spec):
             if need.address in self._tasks:
                 outcome = await asyncio.shield(self._tasks[need.address])
-                if need.strength is not Strength.SOFT and outcome.stage is not Stage.DONE:
-                    reason = f"needs {need.address}, which was not done"
-                    return Outcome(change.address, change.action, Stage.SKIPPED, reason)
+                if need.strength is Strength.SOFT or outcome.stage is Stage.DONE:
+                    continue
+                if outcome.stage is Stage.PARKED:
+                    reason = f"waits for {need.address}, which is parked"
+                    return Outcome(change.address, change.action, Stage.PARKED, reason)
+                reason = f"needs {need.address}, which was not done"
+                return Outcome(change.address, change.action, Stage.SKIPPED, reason)
         return None
 
     async def _tried(self, change: PlannedChange) -> Outcome:
@@ -113,6 +118,8 @@ class Execution:
             await self._converge(change)
         except Ambiguous as error:
             return Outcome(change.address, change.action, Stage.UNKNOWN, str(error), error.hint)
+        except Deferred as error:
+            return Outcome(change.address, change.action, Stage.PARKED, str(error), error.hint)
         except FleetError as error:
             return Outcome(change.address, change.action, Stage.FAILED, str(error), error.hint)
         except Exception as error:
@@ -154,17 +161,43 @@ class Execution:
         block = 0
         for step in change.steps:
             bound = step if is_bound(step.effect) else await self._bind_own(resource, step)
-            block = max(block, await self._step(resource.address, bound))
+            block = max(block, await self._step(resource, bound))
         return block
 
-    async def _step(self, address: Address, step: Step) -> int:
-        label = Label(str(address), step.title)
-        if not isinstance(step.effect, ChainGroup):
-            await perform(self._world, step.effect, label, step.renewal)
+    async def _step(self, resource: Resource, step: Step) -> int:
+        label = Label(str(resource.address), step.title)
+        match step.effect:
+            case ChainGroup() as group:
+                return await self._sent(resource.address, group, label)
+            case CodedRequest() as coded:
+                return await self._coded(resource, coded, label)
+            case request:
+                await perform(self._world, request, label, step.renewal)
+                self._result.writes += 1
+                return 0
+
+    async def _sent(self, address: Address, group: ChainGroup, label: Label) -> int:
+        together, labels = self._with_riders(address, group, label)
+        return (await self._lane(together.signer).submit(together, labels)).block
+
+    async def _coded(self, resource: Resource, effect: CodedRequest, label: Label) -> int:
+        """As asked, or by the effect's other way where the service declines and something is missing still."""
+        try:
+            await perform_coded(self._world, effect, label)
             self._result.writes += 1
             return 0
-        group, labels = self._with_riders(address, step.effect, label)
-        return (await self._lane(group.signer).submit(group, labels)).block
+        except Rejected as error:
+            if error.reason not in effect.declines:
+                raise
+            # Waiting for codes takes its time: what is missing now is not what was missing then.
+            now = await self._judge(resource)
+            others = [step.effect.otherwise for step in now.steps if isinstance(step.effect, CodedRequest)]
+            if now.action is Action.NO_OP:
+                return 0
+            if not others or others[0] is None:
+                raise
+            self._world.emit(Event(Stage.WAITING, label.address, f"{error}; doing it the declared other way"))
+            return await self._sent(resource.address, others[0], label)
 
     def _with_riders(self, address: Address, group: ChainGroup, label: Label) -> tuple[ChainGroup, tuple[Label, ...]]:
         """The group, and what shares its atomic transaction."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from reconciler.core.ports import Api, Chain, Clock, Fees, Journal, Keyring, Reader, Secrets, Sink
+from reconciler.core.ports import Api, Chain, Clock, CodedApi, Fees, Journal, Keyring, Reader, Secrets, Sink
 from reconciler.engine.events import Event
 
 LINGER = 0.01
@@ -50,6 +50,7 @@ class World:
     """A reader of the world at this block or a later one."""
     settings: Settings
     emit: Callable[[Event], None] = field(default=lambda event: None)
+    coded: CodedApi | None = None
 
 
 class Lookout:

@@ -124,9 +124,16 @@ def outcomes(service: Service, prepare: Callable[[], None] = lambda: None) -> Ma
 
     async def run() -> Mapping[Address, Outcome]:
         world = World(
-            cast(Chain, None), cast(Keyring, None), cast(Api, service), cast(Journal, Notes()), cast(Sink, None), cast(Secrets, None),
-            Hurry(), snapshot, Settings(chain_id=1),
-        )  # fmt: skip
+            cast(Chain, None),
+            cast(Keyring, None),
+            cast(Api, service),
+            cast(Journal, Notes()),
+            cast(Sink, None),
+            cast(Secrets, None),
+            Hurry(),
+            snapshot,
+            Settings(chain_id=1),
+        )
         scene = Scene(resources, {spec.address: Absent() for spec in specs}, lambda signer: True)
         plan = build_plan(scene)
         prepare()

@@ -13,7 +13,7 @@ from fakes import FakeReader, FakeWorld
 from ruamel.yaml import YAML
 
 from reconciler.core.address import Address, Output
-from reconciler.core.effects import ChainCall, ChainGroup, HttpRequest, SignedRequest, Step
+from reconciler.core.effects import ChainCall, ChainGroup, CodedRequest, HttpRequest, SignedRequest, Step
 from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Resource
 from reconciler.core.money import format_amount, parse_amount
@@ -45,8 +45,8 @@ apiVersion: fleetctl/v1alpha1
 kind: Fleet
 name: test
 network: sandbox
-services: {markets: {url: "http://127.0.0.1:9"}}
-operator: {address: "@op", key: {env: KEY}}
+services: {markets: {url: "http://127.0.0.1:9"}, gasStation: {url: "http://127.0.0.1:9"}}
+operator: {address: "@op", key: {env: KEY}, totp: {env: TOTP}}
 agents:
   ops: {address: "@agent", provider: anthropic, key: {env: KEY}}
   known: {address: "@agent2", did: "did:pkh:eip155:3338:@UPAGENT2", provider: anthropic, key: {env: KEY2}}
@@ -136,6 +136,11 @@ def shown(step: Step) -> dict[str, Any]:
             found["calls"] = [_call(call) for call in effect.calls]
         case HttpRequest():
             found |= _request(effect)
+        case CodedRequest():
+            found |= _request(effect.request)
+            found["signed"] = str(effect.signer)
+            found["gives"] = f"{format_amount(effect.wei, 18)} to {effect.account}"
+            found["otherwise"] = [_call(call) for call in effect.otherwise.calls] if effect.otherwise else []
         case SignedRequest():
             found |= _request(effect.request)
             found["signed"] = " or ".join(map(str, (effect.signer, *effect.others)))

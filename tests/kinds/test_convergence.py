@@ -21,7 +21,7 @@ FLEETS = [
     for text in (
         'machines: [{name: m1, address: "@m1"}]',
         """
-v1: {funding: {below: 0.05 PEAQ, to: 0.2 PEAQ}}
+v1: {funding: {from: gasStation, below: 0.05 PEAQ, to: 0.2 PEAQ}}
 machines:
   - {name: m1, address: "@m1", custody: none}
   - {name: m2, address: "@m2", v1: {status: deactivated, attributes: {a: "1", b: null}}}

@@ -180,8 +180,9 @@ def report(options: Options, session: Session, planned: Planned, result: Result,
     console = answer(options)
     waiting = 0
     for outcome in result.outcomes.values():
-        waiting += outcome.stage is Stage.SKIPPED
-        if outcome.stage in (Stage.FAILED, Stage.UNKNOWN):
+        waits = outcome.stage is Stage.PARKED and outcome.reason.startswith("waits for ")
+        waiting += waits or outcome.stage is Stage.SKIPPED
+        if outcome.stage in (Stage.FAILED, Stage.UNKNOWN, Stage.PARKED) and not waits:
             _left(console, f"{outcome.address}: {outcome.stage}: {outcome.reason}", outcome.hint)
     for change in planned.plan.changes:
         if change.action in (Action.BLOCKED, Action.PARKED):
@@ -212,7 +213,7 @@ def _sum(planned: Planned, result: Result) -> str:
         "not tried": result.count(Stage.SKIPPED),
         "unknown": result.count(Stage.UNKNOWN),
         "blocked": planned.plan.count(Action.BLOCKED),
-        "parked": planned.plan.count(Action.PARKED),
+        "parked": planned.plan.count(Action.PARKED) + result.count(Stage.PARKED),
     }
     shown = ", ".join(f"{n} {name}" for name, n in counts.items() if n or name == "done")
     return f"Apply: {shown}; {result.transactions} transactions, {result.writes} writes."

@@ -28,7 +28,7 @@ LEGEND = {
     "-/+": "replace",
     "-": "remove",
     "x": "blocked",
-    "⏸": "parked: a key is not at hand",
+    "⏸": "parked: a key or secret is not at hand",
     "·": "not in the manifest",
     "?": "unreadable",
     "↻": "new session token",

@@ -1,4 +1,4 @@
-"""Coins in a machine's wallet, for the gas and deposits of what it signs itself."""
+"""Coins in a machine's wallet, for the gas and deposits of what it signs itself: sent, or from the Gas Station."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from reconciler.core.address import Address, Burden
 from reconciler.core.change import FieldChange
-from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
-from reconciler.core.fleet import Fleet, Section
+from reconciler.core.effects import ChainCall, ChainGroup, CodedRequest, HttpRequest, Signer, Step
+from reconciler.core.fleet import Fleet, Mistake, Operator, Section
 from reconciler.core.kind import Kind, Need, Strength
 from reconciler.core.money import Amount, format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
@@ -19,8 +19,10 @@ from reconciler.core.ports import Reader
 class Funding(Section):
     """Top up a machine's wallet when it falls under a threshold."""
 
-    from_: Literal["operator"] = Field(default="operator", alias="from")
-    """Who pays."""
+    from_: Literal["operator", "gasStation"] = Field(default="operator", alias="from")
+    """Who pays. The Gas Station gives an amount of its own choice, once a day or so."""
+    fallback: Literal["operator"] | None = None
+    """Who pays what the Gas Station declines, its daily caps above all."""
     below: Amount
     """Threshold, after what this plan will take from the wallet."""
     to: Amount
@@ -30,12 +32,27 @@ class Funding(Section):
     def _grows(self) -> "Funding":
         if self.to < self.below:
             raise ValueError("`to` must not be less than `below`")
+        if self.fallback and self.from_ == "operator":
+            raise ValueError("`fallback` is for `from: gasStation`; the operator pays already")
         return self
 
 
 class FundingSection(Section):
     funding: Funding | None = None
     """Leave out to fund wallets yourself."""
+
+
+DECLINES = ("CAP_EXCEEDED_OWNER", "CAP_EXCEEDED_WALLET", "RATE_LIMITED", "SUFFICIENT_BALANCE")
+"""Why the Gas Station does not pay although the request is good (machine-markets-api §7.7)."""
+
+
+@dataclass(frozen=True)
+class Station:
+    """The Gas Station as payer: for whom it pays, on which of its chains, and whether the operator pays otherwise."""
+
+    owner: str
+    chain: str
+    falls_back: bool
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,7 @@ class Spec:
     below: int
     to: int
     burden: int | Burden
+    station: Station | None = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +85,26 @@ class WalletFunding(Kind[Spec, State]):
             if machine.custody != "none":
                 address = Address(self.name, machine.name)
                 burden = Burden(str(Signer("machine", machine.name)))
-                yield Spec(address, machine.address or "", machine.operator, funding.below, funding.to, burden)
+                station = _station(fleet, fleet.operator_of(machine), funding)
+                account, payer = machine.address or "", machine.operator
+                yield Spec(address, account, payer, funding.below, funding.to, burden, station)
+
+    def check(self, fleet: Fleet) -> Iterable[Mistake]:
+        section = fleet.section(FundingSection)
+        if section is None or section.funding is None or section.funding.from_ == "operator":
+            return
+        if fleet.services.gas_station is None:
+            hint = 'add `gasStation: {url: "${PEAQOS_GAS_STATION_URL}"}` under services'
+            yield Mistake(loc=("v1", "funding", "from"), message="no Gas Station under services", hint=hint)
+        for name in sorted({m.operator for m in fleet.machines} & set(fleet.operators)):
+            if fleet.operators[name].totp is None:
+                hint = "add `totp: {env: PEAQOS_TOTP_SECRET}` or `totp: {file: …}` to it; setup may come later"
+                message = f"operator {name} has no `totp`, without which the Gas Station pays nothing"
+                yield Mistake(loc=("v1", "funding", "from"), message=message, hint=hint)
 
     def needs(self, spec: Spec) -> Iterable[Need]:
-        yield Need(Address("machine_identity", spec.address.name), Strength.RIDES)
+        strength = Strength.RIDES if spec.station is None else Strength.HARD
+        yield Need(Address("machine_identity", spec.address.name), strength)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
         return Present(State(await read.balance(spec.account)))
@@ -85,7 +119,31 @@ class WalletFunding(Kind[Spec, State]):
         burden = 0 if isinstance(spec.burden, Burden) else spec.burden
         value = spec.to + burden - (state.balance if state else 0)
         call = ChainCall(Signer("operator", spec.payer), spec.account, value=value, gas=40_000)
-        return (Step("top up the wallet", ChainGroup((call,)), irreversible=True),)
+        transfer = ChainGroup((call,))
+        if spec.station is None:
+            return (Step("top up the wallet", transfer, irreversible=True),)
+        return (Step("ask the Gas Station", _asked(spec, spec.station, value, transfer), irreversible=True),)
 
     def equal(self, spec: Spec, state: State) -> str:
         return f"holds {format_amount(state.balance)}, not under {format_amount(spec.below)}"
+
+
+def _station(fleet: Fleet, operator: Operator, funding: Funding) -> Station | None:
+    if funding.from_ == "operator":
+        return None
+    chain = "agung" if fleet.network.name == "agung" else "peaq"
+    return Station(operator.address or "", chain, funding.fallback is not None)
+
+
+def _asked(spec: Spec, station: Station, value: int, transfer: ChainGroup) -> CodedRequest:
+    body = {"ownerAddress": station.owner, "targetWalletAddress": spec.account, "chainId": station.chain}
+    return CodedRequest(
+        Signer("totp", spec.payer),
+        HttpRequest("POST", ("faucet", "fund"), body),
+        code="twoFactorCode",
+        ident="requestId",
+        account=spec.account,
+        wei=value,
+        declines=DECLINES,
+        otherwise=transfer if station.falls_back else None,
+    )

@@ -53,6 +53,7 @@ class Switches:
     totpLocked: bool = False
     totpReuse: bool = True
     totpWindow: int = 1
+    totpPeriodSeconds: int = 30
     totpMaxFailures: int = 5
     totpLockSeconds: int = 900
     qrTtlSeconds: int = 120

@@ -11,7 +11,6 @@ from reconciler.sandbox.services.faults import Faults
 from reconciler.sandbox.services.store import Document, Store
 
 ISSUER = "peaq sandbox"
-_STEP_SECONDS = 30
 
 
 class GasError(Exception):
@@ -38,7 +37,7 @@ class SecondFactors:
             raise GasError(409, "2FA_ALREADY_CONFIGURED", "2FA is already configured for this owner")
         entry = self._blank(owner)
         self._store.put("totp", entry)
-        return pyotp.TOTP(entry["secret"]).provisioning_uri(name=owner, issuer_name=ISSUER)
+        return self._generator(entry["secret"]).provisioning_uri(name=owner, issuer_name=ISSUER)
 
     def confirm(self, owner: str, code: str) -> None:
         self._verify(self._configured(owner), code, spend=False)
@@ -60,7 +59,7 @@ class SecondFactors:
         switches = self._faults.switches
         if switches.totpLocked or now_ms() < entry["lockedUntilMs"]:
             raise GasError(423, "2FA_LOCKED", "2FA is locked after too many invalid codes")
-        step = _matching_step(entry["secret"], code, switches.totpWindow)
+        step = _matching_step(self._generator(entry["secret"]), code, switches.totpWindow)
         if step is None or (not switches.totpReuse and step <= entry["lastStep"]):
             failures = entry["failures"] + 1
             locked = failures >= switches.totpMaxFailures
@@ -68,6 +67,9 @@ class SecondFactors:
             self._store.put("totp", entry | {"failures": 0 if locked else failures, "lockedUntilMs": until})
             raise GasError(401, "INVALID_2FA", "Invalid 2FA code")
         self._store.put("totp", entry | {"failures": 0, "lastStep": step if spend else entry["lastStep"]})
+
+    def _generator(self, secret: str) -> pyotp.TOTP:
+        return pyotp.TOTP(secret, interval=self._faults.switches.totpPeriodSeconds)
 
     def _load(self, owner: str) -> Document | None:
         return self._store.get("totp", owner.lower())
@@ -83,9 +85,9 @@ class SecondFactors:
         }
 
 
-def _matching_step(secret: str, code: str, window: int) -> int | None:
+def _matching_step(totp: pyotp.TOTP, code: str, window: int) -> int | None:
     """The time step a code belongs to, among the current one and its neighbours."""
-    totp, current = pyotp.TOTP(secret), now_ms() // 1000 // _STEP_SECONDS
+    current = now_ms() // 1000 // totp.interval
     for offset in sorted(range(-window, window + 1), key=abs):
         if pyotp.utils.strings_equal(code, totp.generate_otp(current + offset)):
             return current + offset
