@@ -17,6 +17,8 @@ COMMANDS = {
     "validate": "Check the manifest, offline",
     "plan": "Show what apply would do",
     "apply": "Make the world as the manifest says",
+    "sign-request": "Export what machines whose keys are elsewhere should sign",
+    "sign": "Sign such an export, offline, where the key is",
     "drift": "Compare the world with the manifest: exit code 2 where they differ",
     "status": "Show how every machine is",
     "keys": "Make keys for machines",
@@ -39,7 +41,7 @@ class _Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = import_module(f"reconciler.cli.commands.{cmd_name}").command
+        found: click.Command = import_module(f"reconciler.cli.commands.{cmd_name.replace('-', '_')}").command
         return found
 
     def invoke(self, ctx: click.Context) -> Any:

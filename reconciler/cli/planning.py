@@ -1,7 +1,7 @@
 """From a connected session to a plan and what speaks against it: shared by plan, apply and drift."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.adapters.probes import NOBODY
@@ -38,6 +38,8 @@ class Wishes:
     allow_token_loss: bool = False
     accept_legacy: bool = True
     allow_widening: bool = False
+    ahead: Collection[Signer] = ()
+    """Machines whose transactions are signed elsewhere."""
 
 
 async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] = lambda: None) -> Planned:
@@ -51,6 +53,7 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
         wishes.has_key,
         gas_price=fees.max_fee,
         allow_token_loss=wishes.allow_token_loss,
+        ahead=wishes.ahead,
         notices=(*project.notices, *_in_flight(session), *_warnings(await chain_findings(session))),
     )
     plan, scene = await survey(world, scene, reader.block)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.core.change import Action
-from reconciler.core.effects import ChainGroup, Signer
+from reconciler.core.effects import Signer
 from reconciler.core.fleet import Guards
 from reconciler.core.money import Cost, format_amount
 from reconciler.core.plan import Plan
@@ -22,7 +22,7 @@ def refusals(
 ) -> list[Refusal]:
     """Every reason not to run `plan`. `balances` are wei by signer, `accounts` their addresses."""
     costs = plan.costs()
-    incoming = _incoming(plan)
+    incoming = plan.incoming()
     received = {signer: incoming.get(accounts[signer].lower(), 0) for signer in costs if signer in accounts}
     found = [*_spend(costs, received, guards), *_removals(plan, guards), *_widening(plan, guards)]
     for signer, cost in costs.items():
@@ -57,16 +57,6 @@ def _widening(plan: Plan, guards: Guards) -> list[Refusal]:
         return []
     message = f"the plan gives agents more authority at {count} pairing(s); guards.policyWidening is deny"
     return [Refusal("guard.policy_widening", message, "narrow the policies, or set guards.policyWidening to ask")]
-
-
-def _incoming(plan: Plan) -> dict[str, int]:
-    totals: dict[str, int] = {}
-    for change in plan.acting:
-        for step in change.steps:
-            for call in step.effect.calls if isinstance(step.effect, ChainGroup) else ():
-                if not call.function and isinstance(call.value, int):
-                    totals[call.to.lower()] = totals.get(call.to.lower(), 0) + call.value
-    return totals
 
 
 def _short(signer: Signer, account: str, cost: Cost, available: int) -> Refusal:

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, placeholders
 from reconciler.core.change import Action, FieldChange
-from reconciler.core.effects import Effect, SignedRequest, Signer, Step, signer_of
+from reconciler.core.effects import ChainGroup, Effect, SignedRequest, Signer, Step, signer_of
 from reconciler.core.graph import ordered
 from reconciler.core.kind import Need, Resource, Spec, Strength
 from reconciler.core.money import Cost, cost_of
@@ -28,6 +28,8 @@ class Scene:
     """Worst case, in wei."""
     allow_token_loss: bool = False
     notices: tuple[str, ...] = ()
+    ahead: Collection[Signer] = ()
+    """Those whose transactions somebody else signs: their calls are not parked, though no key is at hand."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,16 @@ class Plan:
     def costs(self) -> dict[Signer, Cost]:
         """What each signer may have to pay at worst."""
         return cost_of((step for change in self.acting for step in change.steps), self.gas_price)
+
+    def incoming(self) -> dict[str, int]:
+        """Wei that plain transfers of this plan bring, by account in lower case."""
+        totals: dict[str, int] = {}
+        for change in self.acting:
+            for step in change.steps:
+                for call in step.effect.calls if isinstance(step.effect, ChainGroup) else ():
+                    if not call.function and isinstance(call.value, int):
+                        totals[call.to.lower()] = totals.get(call.to.lower(), 0) + call.value
+        return totals
 
     @property
     def digest(self) -> str:
@@ -133,7 +145,7 @@ def _permitted(change: PlannedChange, scene: Scene) -> PlannedChange:
     if denial := scene.denials.get(change.address):
         return PlannedChange(change.resource, Action.BLOCKED, denial, change.fields)
     for step in change.steps:
-        if missing := _missing_key(step.effect, scene.has_key):
+        if missing := _missing_key(step.effect, scene):
             reason = f"the key of {missing} is not at hand"
             return PlannedChange(change.resource, Action.PARKED, reason, change.fields)
         if not scene.allow_token_loss and not all(scene.has_key(key) for key in step.keys):
@@ -142,13 +154,15 @@ def _permitted(change: PlannedChange, scene: Scene) -> PlannedChange:
     return change
 
 
-def _missing_key(effect: Effect, has_key: Callable[[Signer], bool]) -> Signer | None:
+def _missing_key(effect: Effect, scene: Scene) -> Signer | None:
     signer = signer_of(effect)
     if not isinstance(signer, Signer):
         # Nobody signs, or who does follows from a resource that is blocked or parked, and so this will be too.
         return None
+    if isinstance(effect, ChainGroup) and signer in scene.ahead:
+        return None
     others = effect.others if isinstance(effect, SignedRequest) else ()
-    return None if any(has_key(s) for s in (signer, *others)) else signer
+    return None if any(scene.has_key(s) for s in (signer, *others)) else signer
 
 
 def _propagate(
