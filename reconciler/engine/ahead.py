@@ -29,13 +29,14 @@ async def drafts(world: World, group: ChainGroup, headroom: float) -> list[Draft
     most = world.settings.max_fee
     max_fee = int(now.max_fee * headroom)
     fees = Fees(max_fee if most is None else min(max_fee, most), now.tip)
-    found = []
-    for number, (raw, guess) in enumerate(_transactions(world, group)):
-        outcome = await world.chain.estimate(account, raw)
-        # It may fail for now: the wallet is topped up, or an earlier call is made, before this is sent.
-        gas = guess if outcome.revert else outcome.gas
-        found.append(Draft(nonce + number, raw, int(gas * GAS_MARGIN), fees, world.settings.chain_id))
-    return found
+    transactions = _transactions(world, group)
+    outcomes = await asyncio.gather(*(world.chain.estimate(account, raw) for raw, _ in transactions))
+    # An estimate may fail for now: the wallet is topped up, or an earlier call is made, before this is sent.
+    needed = [guess if o.revert else o.gas for (_, guess), o in zip(transactions, outcomes, strict=True)]
+    # A lane gives no transaction less gas than those before it.
+    gas = int(max(needed) * GAS_MARGIN)
+    chain_id = world.settings.chain_id
+    return [Draft(nonce + n, raw, gas, fees, chain_id) for n, (raw, _) in enumerate(transactions)]
 
 
 def _transactions(world: World, group: ChainGroup) -> list[tuple[Raw, int]]:

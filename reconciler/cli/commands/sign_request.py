@@ -29,6 +29,7 @@ from reconciler.engine.ahead import drafts, signed_ahead
 
 KIND = "machine_did"
 PARTLY = 5
+HEADROOM = click.FloatRange(min=1, max=1000)
 GOOD_SECONDS = 7 * 86400
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -44,13 +45,13 @@ class Export:
 @click.command("sign-request", cls=Command)
 @click.option("--machine", "machines", multiple=True, help="Only this machine; may be repeated")
 @click.option("--out", type=FILE, required=True, help="File to write")
-@click.option("--fee-headroom", type=click.FloatRange(min=1), default=3.0, show_default=True,
-              help="How many times today's fee may be paid later")  # fmt: skip
-def command(options: Options, machines: tuple[str, ...], out: Path, fee_headroom: float) -> int:
+@click.option("--fee-headroom", type=HEADROOM, default=3.0, show_default=True, help="Times today's fee, at most")
+@click.option("--no-batch", is_flag=True, help="For an apply with --no-batch")
+def command(options: Options, *, machines: tuple[str, ...], out: Path, fee_headroom: float, no_batch: bool) -> int:
     """Export the parked DID steps of machines for `fleetctl sign`. The file holds no secret; nothing is sent."""
     project = open_project(options)
     ahead = _elsewhere(project, machines)
-    export = asyncio.run(_exported(options, project, ahead, fee_headroom))
+    export = asyncio.run(_exported(options, project, ahead, fee_headroom, batch=not no_batch))
     if export.transactions:
         _write(project, export, out)
     _report(options, export, out)
@@ -66,10 +67,12 @@ def _elsewhere(project: Project, machines: tuple[str, ...]) -> set[Signer]:
     return {signer for signer in named if not project.keyring.has(signer)}
 
 
-async def _exported(options: Options, project: Project, ahead: Collection[Signer], headroom: float) -> Export:
+async def _exported(
+    options: Options, project: Project, ahead: Collection[Signer], headroom: float, *, batch: bool
+) -> Export:
     journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
     with Meter(options, "reading", len(project.resources)) as meter:
-        async with connected(project, options, journal, meter.event) as session:
+        async with connected(project, options, journal, meter.event, batch=batch) as session:
             planned = await make_plan(session, Wishes(project.keyring.has, ahead=ahead), meter.tick)
             waiting = {signer.name: _own(planned, signer) for signer in sorted(ahead)}
             found: dict[str, list[Transaction] | str] = {
