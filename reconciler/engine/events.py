@@ -15,6 +15,8 @@ class Stage(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     """Not tried, because something it needs did not succeed."""
+    PARKED = "parked"
+    """A key that turned out to be needed, by this or by what it needs, is not at hand."""
     UNKNOWN = "unknown"
     """Sent, and the outcome is not known yet."""
     WAITING = "waiting"

@@ -30,7 +30,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one acting change ended: `stage` is DONE, FAILED, SKIPPED or UNKNOWN."""
+    """How one acting change ended: `stage` is DONE, FAILED, SKIPPED, PARKED or UNKNOWN."""
 
     address: Address
     action: Action
@@ -103,6 +103,9 @@ class Execution:
         for need in change.resource.kind.needs(change.resource.spec):
             if need.address in self._tasks:
                 outcome = await asyncio.shield(self._tasks[need.address])
+                if need.strength is not Strength.SOFT and outcome.stage is Stage.PARKED:
+                    reason = f"waits for {need.address}, which is parked"
+                    return Outcome(change.address, change.action, Stage.PARKED, reason)
                 if need.strength is not Strength.SOFT and outcome.stage is not Stage.DONE:
                     reason = f"needs {need.address}, which was not done"
                     return Outcome(change.address, change.action, Stage.SKIPPED, reason)
@@ -114,7 +117,9 @@ class Execution:
         except Ambiguous as error:
             return Outcome(change.address, change.action, Stage.UNKNOWN, str(error), error.hint)
         except FleetError as error:
-            return Outcome(change.address, change.action, Stage.FAILED, str(error), error.hint)
+            parked = isinstance(error, Rejected) and error.reason == Action.PARKED
+            stage = Stage.PARKED if parked else Stage.FAILED
+            return Outcome(change.address, change.action, stage, str(error), error.hint)
         except Exception as error:
             # One resource that meets what nobody thought of must not stop the others.
             reason = f"something unexpected happened ({type(error).__name__}: {error})"

@@ -337,3 +337,21 @@ def test_call_by_call_where_batches_cannot_be_used(parked: Parked) -> None:
     assert ran.code == 0, ran.said
     assert parked.yard.world.nonce(parked.account("air-001").address) == len(OWN) + 1
     parked.yard.check_quiet()
+
+
+def test_enrolment_waits_for_the_machines_own_key_and_is_no_failure(new_yard: MakeYard) -> None:
+    """A challenge is short-lived, so it is never exported; see the guide."""
+    parked = Parked(yard := new_yard(0))
+    yard.add("air-001", key=False)
+    assert parked.apply().code == 0
+    assert parked.ask().code == 0
+    assert parked.sign("air-001").code == 0
+    ran = parked.apply("--signed", str(parked.signed))
+    assert ran.code == 0, ran.said
+    address = parked.account("air-001").address
+    assert f"machine_record/air-001: parked: the challenge wants a signature of {address.lower()}" in ran.out, ran.out
+    assert "1 done, 3 parked" in ran.out
+    yard.write_key("air-001", parked.account("air-001"))
+    ran = parked.apply()
+    assert ran.code == 0, ran.said
+    yard.check_converged()

@@ -32,6 +32,7 @@ from reconciler.engine.execute import Execution, Result
 from reconciler.engine.recover import drained, recover
 
 PARTLY, UNKNOWN = 5, 6
+WAITS = "waits for "
 AGAIN = 5
 """Times an apply starts over because the chain was reorganised under it."""
 
@@ -198,13 +199,14 @@ def report(options: Options, session: Session, planned: Planned, result: Result,
     console = answer(options)
     waiting = 0
     for outcome in result.outcomes.values():
-        waiting += outcome.stage is Stage.SKIPPED
-        if outcome.stage in (Stage.FAILED, Stage.UNKNOWN):
+        if outcome.stage is Stage.SKIPPED or outcome.reason.startswith(WAITS):
+            waiting += 1
+        elif outcome.stage is not Stage.DONE:
             _left(console, f"{outcome.address}: {outcome.stage}: {outcome.reason}", outcome.hint)
     for change in planned.plan.changes:
         if change.action in (Action.BLOCKED, Action.PARKED):
             # One cause, told once: what only waits for it is counted.
-            if change.reason.startswith("waits for "):
+            if change.reason.startswith(WAITS):
                 waiting += 1
             else:
                 _left(console, f"{change.address}: {change.action}: {change.reason}", "")
@@ -230,7 +232,7 @@ def _sum(planned: Planned, result: Result) -> str:
         "not tried": result.count(Stage.SKIPPED),
         "unknown": result.count(Stage.UNKNOWN),
         "blocked": planned.plan.count(Action.BLOCKED),
-        "parked": planned.plan.count(Action.PARKED),
+        "parked": planned.plan.count(Action.PARKED) + result.count(Stage.PARKED),
     }
     shown = ", ".join(f"{n} {name}" for name, n in counts.items() if n or name == "done")
     return f"Apply: {shown}; {result.transactions} transactions, {result.writes} writes."

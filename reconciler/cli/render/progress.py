@@ -12,7 +12,7 @@ from reconciler.engine.events import Event, Stage
 
 EVERY = 10.0
 """Seconds between lines where there is no terminal."""
-ENDS = (Stage.DONE, Stage.FAILED, Stage.SKIPPED, Stage.UNKNOWN)
+ENDS = (Stage.DONE, Stage.FAILED, Stage.SKIPPED, Stage.PARKED, Stage.UNKNOWN)
 
 
 class Meter:
@@ -60,7 +60,7 @@ class Meter:
             case Stage.FAILED | Stage.UNKNOWN:
                 self.tick()
                 self.say(f"{event.address}: {event.stage}: {event.text}")
-            case Stage.SKIPPED:
+            case Stage.SKIPPED | Stage.PARKED:
                 self.tick()
             case Stage.SIGNED:
                 self.say_live(f"{self._title} · transaction with {event.data.get('steps')} step(s) sent")
