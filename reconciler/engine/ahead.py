@@ -49,12 +49,11 @@ def _transactions(world: World, group: ChainGroup) -> list[tuple[Raw, int]]:
 
 async def stale(world: World, plan: Plan, ahead: Collection[Signer]) -> dict[Address, str]:
     """Why which changes of `plan` cannot be made with what was signed ahead."""
-    found: dict[Address, str] = {}
-    for change in plan.acting:
-        for group in signed_ahead(change, ahead):
-            if is_bound(group) and (reason := await _refused(world, group)):
-                found[change.address] = reason
-    return found
+    asked = [
+        (change.address, group) for change in plan.acting for group in signed_ahead(change, ahead) if is_bound(group)
+    ]
+    reasons = await asyncio.gather(*(_refused(world, group) for _, group in asked))
+    return {address: reason for (address, _), reason in zip(asked, reasons, strict=True) if reason}
 
 
 async def _refused(world: World, group: ChainGroup) -> str:

@@ -328,6 +328,21 @@ def test_who_has_nothing_to_sign_yet_is_told_why(parked: Parked) -> None:
     assert parked.ask("--machine", "air-002").code == 0
 
 
+def test_a_wallet_that_has_run_dry_is_filled_before_what_was_signed_is_sent(parked: Parked) -> None:
+    yard, account = parked.yard, parked.account("air-001").address
+    yard.world.fund(account, 0.001)
+    ran = parked.ask("--machine", "air-001", "--output", "json")
+    assert ran.code == 0, ran.said
+    assert ran.data["transactions"] == parked.exported()["transactions"]
+    assert ran.data["left"] == {}
+    assert parked.sign("air-001").code == 0
+    ran = parked.apply("--signed", str(parked.signed))
+    assert ran.code == 0, ran.said
+    assert yard.effects()["transfer", account.lower()] == 2
+    assert yard.world.attribute(account, "machineId") is not None
+    yard.check_quiet()
+
+
 def test_call_by_call_where_batches_cannot_be_used(parked: Parked) -> None:
     assert parked.ask("--machine", "air-001", "--no-batch").code == 0
     nonces = [t["nonce"] for t in parked.exported()["transactions"]]

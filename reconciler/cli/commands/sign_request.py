@@ -74,14 +74,10 @@ async def _exported(
     with Meter(options, "reading", len(project.resources)) as meter:
         async with connected(project, options, journal, meter.event, batch=batch) as session:
             planned = await make_plan(session, Wishes(project.keyring.has, ahead=ahead), meter.tick)
-            waiting = {signer.name: _own(planned, signer) for signer in sorted(ahead)}
-            found: dict[str, list[Transaction] | str] = {
-                name: await _asked(session, planned, change, ahead, headroom)
-                for name, change in waiting.items()
-                if change is not None
-            }
-    transactions = [t for asked in found.values() if not isinstance(asked, str) for t in asked]
-    return Export(tuple(transactions), {name: why for name, why in found.items() if isinstance(why, str)})
+            own = [(signer.name, change) for signer in sorted(ahead) if (change := _own(planned, signer))]
+            asked = await asyncio.gather(*(_asked(session, planned, change, ahead, headroom) for _, change in own))
+    left = {name: why for (name, _), why in zip(own, asked, strict=True) if isinstance(why, str)}
+    return Export(tuple(t for found in asked if not isinstance(found, str) for t in found), left)
 
 
 def _own(planned: Planned, signer: Signer) -> PlannedChange | None:
