@@ -1,16 +1,14 @@
 """Private keys, wherever they are kept: in this process or behind a remote signer."""
 
 import json
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
-import rlp  # type: ignore[import-untyped]
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 
 from reconciler.adapters.redact import host_of
 from reconciler.adapters.secrets import Missing, Secrets
-from reconciler.adapters.signing import LocalKey
+from reconciler.adapters.signing import LocalKey, lower, read_signed
 from reconciler.core.errors import ConfigError, Unreachable
 from reconciler.core.fleet import KeyRef, Remote
 from reconciler.core.ports import Draft, Signed
@@ -56,18 +54,16 @@ class RemoteKey:
         clef = self._remote.kind == "clef"
         answer = self._ask("account_signTransaction" if clef else "eth_signTransaction", transaction)
         raw = answer.get("raw") if isinstance(answer, dict) else answer
-        from eth_account import Account
-
         try:
-            signer, content = Account.recover_transaction(raw), _content(raw)
-        except Exception:
+            signer, signed = read_signed(str(raw))
+        except ValueError:
             raise self._error("what it answered is no signed transaction") from None
         if signer != self.address:
             raise self._error("it signed with another key")
         # Clef lets its user edit what is signed; ours is what was planned, simulated and will be recorded.
-        if content != _content_of(draft):
+        if signed.draft != lower(draft):
             raise self._error("it signed another transaction than was asked for")
-        return Signed(_hex(keccak(hexstr=str(raw))), str(raw))
+        return signed
 
     def sign_message(self, text: str) -> str:
         data = "0x" + text.encode().hex()
@@ -145,27 +141,3 @@ def _from_keystore(secrets: Secrets, ref: KeyRef, what: str) -> Key:
         return LocalKey(bytes(Account.decrypt(path.read_text(), password)))
     except Exception:
         raise ConfigError(f"{what}: {path} does not open with its password", hint="check file and password") from None
-
-
-def _content(raw: Any) -> tuple[object, ...]:
-    """What a signed transaction says: chain, nonce, fee, tip, gas, to, value and data."""
-    data = bytes.fromhex(raw.removeprefix("0x"))
-    if data[0] == 2:
-        chain, nonce, tip, fee, gas, to, value, call, access, *_ = rlp.decode(data[1:])
-        if access:
-            raise ValueError("nobody asked for an access list")
-    else:
-        nonce, fee, gas, to, value, call, v, *_ = rlp.decode(data)
-        chain, tip = ((int.from_bytes(v) - 35) // 2).to_bytes(32), None
-    numbers = (None if part is None else int.from_bytes(part) for part in (chain, nonce, fee, tip, gas, value))
-    return (*numbers, to, call)
-
-
-def _content_of(draft: Draft) -> tuple[object, ...]:
-    call, fees = draft.call, draft.fees
-    numbers = (draft.chain_id, draft.nonce, fees.max_fee, fees.tip, draft.gas, call.value)
-    return (*numbers, bytes.fromhex(call.to.removeprefix("0x")), bytes.fromhex(call.data.removeprefix("0x")))
-
-
-def _hex(data: bytes) -> str:
-    return "0x" + bytes(data).hex()

@@ -3,11 +3,13 @@
 Not with eth_account itself: importing that takes a second, as long as a block.
 """
 
+from dataclasses import replace
+
 import rlp  # type: ignore[import-untyped]
 from eth_keys.datatypes import PrivateKey, Signature
 from eth_utils.crypto import keccak
 
-from reconciler.core.ports import Draft, Signed
+from reconciler.core.ports import Draft, Fees, Raw, Signed
 
 EIP_1559 = b"\x02"
 EIP_155_OFFSET = 35
@@ -33,7 +35,7 @@ class LocalKey:
         else:
             prices = [draft.fees.tip, draft.fees.max_fee]
             raw = self._typed([draft.chain_id, draft.nonce, *prices, draft.gas, to, draft.call.value, data, []])
-        return Signed("0x" + keccak(raw).hex(), "0x" + raw.hex())
+        return Signed("0x" + keccak(raw).hex(), "0x" + raw.hex(), draft)
 
     def _typed(self, fields: list[object]) -> bytes:
         signature = self._sign(EIP_1559 + rlp.encode(fields))
@@ -52,3 +54,35 @@ class LocalKey:
 
     def _sign(self, payload: bytes) -> Signature:
         return self._key.sign_msg_hash(keccak(payload))
+
+
+def read_signed(raw: str) -> tuple[str, Signed]:
+    """Who signed a transaction, and what it says, addresses and data in lower case. ValueError where it is none."""
+    from eth_account import Account
+
+    try:
+        return str(Account.recover_transaction(raw)), Signed("0x" + keccak(hexstr=raw).hex(), raw, _draft(raw))
+    except Exception as error:
+        raise ValueError(f"no signed transaction: {error}") from None
+
+
+def lower(draft: Draft) -> Draft:
+    """As `read_signed` gives it."""
+    return replace(draft, call=Raw(draft.call.to.lower(), draft.call.data.lower(), draft.call.value))
+
+
+def _draft(raw: str) -> Draft:
+    data = bytes.fromhex(raw.removeprefix("0x"))
+    if data[:1] == EIP_1559:
+        chain, nonce, tip, fee, gas, to, value, call, access, *_ = rlp.decode(data[1:])
+        if access:
+            raise ValueError("nobody asked for an access list")
+        fees, chain_id = Fees(_number(fee), _number(tip)), _number(chain)
+    else:
+        nonce, fee, gas, to, value, call, v, *_ = rlp.decode(data)
+        fees, chain_id = Fees(_number(fee), None), (_number(v) - EIP_155_OFFSET) // 2
+    return Draft(_number(nonce), Raw("0x" + to.hex(), "0x" + call.hex(), _number(value)), _number(gas), fees, chain_id)
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data)

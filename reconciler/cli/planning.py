@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.adapters.probes import NOBODY
@@ -41,6 +41,8 @@ class Wishes:
     allow_token_loss: bool = False
     accept_legacy: bool = True
     allow_widening: bool = False
+    ahead: Collection[Signer] = ()
+    """Machines whose transactions are signed elsewhere."""
 
 
 async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] = lambda: None) -> Planned:
@@ -67,6 +69,7 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
             *_placed(project, advised),
         ),
         unmanaged=frozenset(r.address for r in strays if r.kind.prunable not in project.fleet.prune),
+        ahead=wishes.ahead,
     )
     plan, scene = await survey(world, scene, reader.block)
     plan = replace(plan, notices=(*plan.notices, *_pacing(plan)))

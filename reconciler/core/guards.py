@@ -1,10 +1,10 @@
 """Checks on a whole plan. A refusal names the limit, the numbers, and what would pass it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.core.change import Action
-from reconciler.core.effects import ChainGroup, CodedRequest, Effect, Signer
+from reconciler.core.effects import Signer
 from reconciler.core.fleet import Guards
 from reconciler.core.money import Cost, format_amount
 from reconciler.core.plan import Plan
@@ -22,7 +22,7 @@ def refusals(
 ) -> list[Refusal]:
     """Every reason not to run `plan`. `balances` are wei by signer, `accounts` their addresses."""
     costs = plan.costs()
-    incoming = _incoming(plan)
+    incoming = plan.incoming()
     received = {signer: incoming.get(accounts[signer].lower(), 0) for signer in costs if signer in accounts}
     found = [*_spend(costs, received, guards), *_removals(plan, guards), *_widening(plan, guards)]
     for signer, cost in costs.items():
@@ -57,23 +57,6 @@ def _widening(plan: Plan, guards: Guards) -> list[Refusal]:
         return []
     message = f"the plan gives agents more authority at {count} pairing(s); guards.policyWidening is deny"
     return [Refusal("guard.policy_widening", message, "narrow the policies, or set guards.policyWidening to ask")]
-
-
-def _incoming(plan: Plan) -> dict[str, int]:
-    totals: dict[str, int] = {}
-    for change in plan.acting:
-        for step in change.steps:
-            for account, wei in _receivers(step.effect):
-                totals[account.lower()] = totals.get(account.lower(), 0) + wei
-    return totals
-
-
-def _receivers(effect: Effect) -> Iterator[tuple[str, int]]:
-    match effect:
-        case ChainGroup(calls=calls):
-            yield from ((call.to, call.value) for call in calls if not call.function and isinstance(call.value, int))
-        case CodedRequest(account=account, wei=wei):
-            yield account, wei
 
 
 def _short(signer: Signer, account: str, cost: Cost, available: int) -> Refusal:

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
 from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, placeholders
 from reconciler.core.change import Action, FieldChange
-from reconciler.core.effects import Effect, SignedRequest, Signer, Step, signer_of
+from reconciler.core.effects import ChainGroup, CodedRequest, Effect, SignedRequest, Signer, Step, signer_of
 from reconciler.core.graph import ordered
 from reconciler.core.kind import Need, Resource, Spec, Strength
 from reconciler.core.money import Cost, cost_of
@@ -30,6 +30,8 @@ class Scene:
     notices: tuple[str, ...] = ()
     unmanaged: frozenset[Address] = frozenset()
     """Strays that are shown and left alone."""
+    ahead: Collection[Signer] = ()
+    """Those whose transactions somebody else signs: their calls are not parked, though no key is at hand."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,15 @@ class Plan:
     def costs(self) -> dict[Signer, Cost]:
         """What each signer may have to pay at worst."""
         return cost_of((step for change in self.acting for step in change.steps), self.gas_price)
+
+    def incoming(self) -> dict[str, int]:
+        """Wei that this plan brings, by account in lower case."""
+        totals: dict[str, int] = {}
+        for change in self.acting:
+            for step in change.steps:
+                for account, wei in _receivers(step.effect):
+                    totals[account.lower()] = totals.get(account.lower(), 0) + wei
+        return totals
 
     @property
     def digest(self) -> str:
@@ -138,7 +149,7 @@ def _permitted(change: PlannedChange, scene: Scene) -> PlannedChange:
     if denial := scene.denials.get(change.address):
         return PlannedChange(change.resource, Action.BLOCKED, denial, change.fields)
     for step in change.steps:
-        if missing := _missing_key(step.effect, scene.has_key):
+        if missing := _missing_key(step.effect, scene):
             reason = f"the key of {missing} is not at hand"
             return PlannedChange(change.resource, Action.PARKED, reason, change.fields)
         if not scene.allow_token_loss and not all(scene.has_key(key) for key in step.keys):
@@ -147,13 +158,23 @@ def _permitted(change: PlannedChange, scene: Scene) -> PlannedChange:
     return change
 
 
-def _missing_key(effect: Effect, has_key: Callable[[Signer], bool]) -> Signer | None:
+def _receivers(effect: Effect) -> Iterator[tuple[str, int]]:
+    match effect:
+        case ChainGroup(calls=calls):
+            yield from ((call.to, call.value) for call in calls if not call.function and isinstance(call.value, int))
+        case CodedRequest(account=account, wei=wei):
+            yield account, wei
+
+
+def _missing_key(effect: Effect, scene: Scene) -> Signer | None:
     signer = signer_of(effect)
     if not isinstance(signer, Signer):
         # Nobody signs, or who does follows from a resource that is blocked or parked, and so this will be too.
         return None
+    if isinstance(effect, ChainGroup) and signer in scene.ahead:
+        return None
     others = effect.others if isinstance(effect, SignedRequest) else ()
-    return None if any(has_key(s) for s in (signer, *others)) else signer
+    return None if any(scene.has_key(s) for s in (signer, *others)) else signer
 
 
 def _propagate(

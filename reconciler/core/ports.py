@@ -167,8 +167,11 @@ class Draft:
 
 @dataclass(frozen=True)
 class Signed:
+    """A transaction on paper: `draft` is what was signed, in gas and fees perhaps more than was asked for."""
+
     hash: str
     raw: str
+    draft: Draft
 
 
 @dataclass(frozen=True)
@@ -224,7 +227,10 @@ class Keyring(Protocol):
     """Keys at hand. Private keys never leave it."""
 
     def address(self, signer: Signer) -> str: ...
-    def has(self, signer: Signer) -> bool: ...
+    def has(self, signer: Signer) -> bool:
+        """True where the key itself is here: it can sign anything."""
+        ...
+
     def sign_transaction(self, signer: Signer, draft: Draft) -> Signed: ...
     def sign_message(self, signer: Signer, text: str) -> str:
         """EIP-191 signature, 65 bytes as 0x-hex."""

@@ -16,7 +16,7 @@ class Stage(StrEnum):
     SKIPPED = "skipped"
     """Not tried, because something it needs did not succeed."""
     PARKED = "parked"
-    """Not now, because a service defers it; nothing was done."""
+    """Not now: a service defers it, or a key that it or what it needs wants is not at hand. Nothing was done."""
     UNKNOWN = "unknown"
     """Sent, and the outcome is not known yet."""
     WAITING = "waiting"

@@ -136,7 +136,8 @@ class Execution:
             if now.action is Action.NO_OP:
                 return
             if not now.action.acts:
-                raise Rejected(now.reason, reason=now.action)
+                refused = Deferred if now.action is Action.PARKED else Rejected
+                raise refused(now.reason, reason=now.action)
             self._world.emit(Event(Stage.STARTED, str(change.address)))
             try:
                 await self._verify(resource, await self._steps(resource, now))

@@ -185,7 +185,8 @@ class Lane:
             self._shared.purse.commit(sender, nonce, part.wei + part.gas * fees.max_fee)
         draft = Draft(nonce, part.raw, part.gas, fees, world.settings.chain_id)
         signed = await asyncio.to_thread(world.keyring.sign_transaction, self._signer, draft)
-        sent = Sent(signed.hash, sender, str(self._signer), nonce, signed.raw, part.labels, part.gas, fees.max_fee)
+        gas, max_fee = signed.draft.gas, signed.draft.fees.max_fee
+        sent = Sent(signed.hash, sender, str(self._signer), nonce, signed.raw, part.labels, gas, max_fee)
         await world.journal.signed(sent)
         world.emit(Event(Stage.SIGNED, text=sent.hash, data={"signer": str(self._signer), "steps": len(part.labels)}))
         return sent

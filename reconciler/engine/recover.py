@@ -52,7 +52,12 @@ async def _take_up(world: World, watch: Watch, sents: list[Sent], wanted: Wanted
             return None
         cancelled = CANCEL in sents[-1].labels
         if not cancelled and not _all_wanted(sents[-1].labels, wanted):
-            sents = [*sents, await _cancellation(world, sents[-1])]
+            try:
+                sents = [*sents, await _cancellation(world, sents[-1])]
+            except UnsettledIntent as error:
+                # Only its own account can do anything about it, and nothing else has to wait for that.
+                world.emit(Event(Stage.RECOVERED, sents[-1].labels[0].address, f"{error}; {error.hint}"))
+                return None
         await broadcast(world, sents[-1])
         world.emit(Event(Stage.WAITING, text=f"sent transaction {sents[-1].hash} of an earlier run again"))
     return asyncio.ensure_future(_wait(watch, sents))
@@ -75,7 +80,7 @@ async def _cancellation(world: World, sent: Sent) -> Sent:
     signer = Signer(*sent.signer.split("/", 1))
     if not world.keyring.has(signer):
         message = f"transaction {sent.hash} is not wanted any more, and the key of {signer} is not here to cancel it"
-        raise UnsettledIntent(message, hint=f"make the key of {signer} available and apply again")
+        raise UnsettledIntent(message, hint="it is left as it is until its key signs something else")
     now = await world.chain.fees()
     fee = max(now.max_fee, int(sent.max_fee * OUTBID) + 1)
     fees = Fees(fee, None if now.tip is None else min(fee, max(now.tip, int(now.tip * OUTBID) + 1)))

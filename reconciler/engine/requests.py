@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.core.delegation import fingerprint
 from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Touch
-from reconciler.core.errors import Ambiguous, FleetError, Rejected, Unreachable
+from reconciler.core.errors import Ambiguous, Deferred, FleetError, Rejected, Unreachable
 from reconciler.core.ports import Json, Label, Receipt
 from reconciler.core.stamps import MOMENT, later
 from reconciler.engine.events import Event, Stage
@@ -129,13 +129,15 @@ def _check(message: str, names: tuple[Segment, ...]) -> None:
 
 
 def _signer(world: World, effect: SignedRequest, challenge: Json) -> Signer:
-    """Who of those at hand the challenge asks for; the first choice where it does not say."""
+    """Who of those at hand the challenge asks for; Deferred where that is nobody."""
     asked = challenge.get("controllerAddresses")
     wanted = {str(address).lower() for address in asked} if isinstance(asked, list) else set()
     for signer in (effect.signer, *effect.others):
         if world.keyring.has(signer) and (not wanted or world.keyring.address(signer).lower() in wanted):
             return signer
-    return effect.signer
+    asked_for = ", ".join(sorted(wanted)) or world.keyring.address(effect.signer)
+    text = f"the challenge wants a signature of {asked_for}, whose key is not at hand"
+    raise Deferred(text, reason="key_elsewhere", hint="apply once where that key is")
 
 
 async def _deliver(world: World, target: SecretTarget, answer: Json) -> Json:

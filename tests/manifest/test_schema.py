@@ -1,21 +1,24 @@
 """The schema that editors use is the model that the parser uses."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from manifest_harness import KINDS
 
+from reconciler.cli.commands.schema import SCHEMAS, text_of
 from reconciler.manifest.schema import schema
 
-FILE = Path(__file__).parents[2] / "schemas" / "fleet.schema.json"
+DIRECTORY = Path(__file__).parents[2] / "schemas"
 SCHEMA = schema(KINDS)
 
 
-def test_the_written_schema_is_fresh() -> None:
-    assert FILE.read_text() == json.dumps(SCHEMA, indent=2) + "\n", "run: fleetctl schema > schemas/fleet.schema.json"
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_written_schema_is_fresh(name: str) -> None:
+    written = (DIRECTORY / f"{name}.schema.json").read_text()
+    assert written == text_of(name), "run: fleetctl schema --write schemas"
 
 
 def nodes(value: Any) -> Iterator[dict[str, Any]]:

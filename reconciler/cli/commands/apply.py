@@ -3,6 +3,8 @@
 import asyncio
 import signal
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import click
 from platformdirs import user_state_path
@@ -11,21 +13,26 @@ from rich.text import Text
 
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.locks import locked
+from reconciler.adapters.presigned import Presigned
 from reconciler.cli.commands.plan import print_plan
 from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import Planned, Wishes, make_plan
+from reconciler.cli.presigned import FILE, presigned
 from reconciler.cli.render.as_json import dump, plan_data, result_data
 from reconciler.cli.render.progress import Meter, answer
 from reconciler.cli.wiring import Project, Session, connected, open_project
 from reconciler.core.change import Action
 from reconciler.core.effects import SignedRequest, Step
 from reconciler.core.errors import ConfigError, UnsafePlan
+from reconciler.core.plan import build_plan
 from reconciler.core.ports import Label
+from reconciler.engine.ahead import stale
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.execute import Execution, Result
 from reconciler.engine.recover import drained, recover
 
 PARTLY, UNKNOWN = 5, 6
+WAITS = "waits for "
 AGAIN = 5
 """Times an apply starts over because the chain was reorganised under it."""
 
@@ -36,17 +43,19 @@ AGAIN = 5
 @click.option("--accept-legacy", is_flag=True, help="Register under protocol v1 on a live network")
 @click.option("--allow-widening", is_flag=True, help="Give agents more authority without being asked about it")
 @click.option("--allow-token-loss", is_flag=True, help="Change policies even where an agent's key is not at hand")
-def command(options: Options, *, yes: bool, no_batch: bool, **given: bool) -> int:
+@click.option("--signed", type=FILE, multiple=True, help="What `fleetctl sign` wrote; may be repeated")
+def command(options: Options, *, yes: bool, no_batch: bool, signed: tuple[Path, ...], **given: bool) -> int:
     """Make the world as the manifest says. Shows the plan and asks first."""
     if not yes and (options.json or not sys.stdin.isatty()):
         raise ConfigError("there is no terminal to ask on", hint="pass --yes to apply without being asked")
     project = open_project(options)
     check_keys(project, "operator", "agent", "machine")
-    wishes = Wishes(project.keyring.has, **given)
+    keyring = presigned(project, signed)
+    wishes = Wishes(project.keyring.has, ahead=keyring.transactions.keys(), **given)
     accounts = [operator.address or "" for operator in project.fleet.operators.values()]
     locks = user_state_path("fleetctl") / "locks"
     with locked(locks, project.fleet.network.chain_id, accounts, f"apply of {options.file}"):
-        return asyncio.run(_apply(options, project, wishes, yes=yes, batch=not no_batch))
+        return asyncio.run(_apply(options, project, wishes, keyring, yes=yes, batch=not no_batch))
 
 
 def check_keys(project: Project, *roles: str) -> None:
@@ -68,11 +77,14 @@ def check_keys(project: Project, *roles: str) -> None:
         raise ConfigError(f"{len(problems)} keys cannot be used:\n{message}", hint="nothing was done")
 
 
-async def _apply(options: Options, project: Project, wishes: Wishes, *, yes: bool, batch: bool) -> int:
+async def _apply(
+    options: Options, project: Project, wishes: Wishes, keyring: Presigned, *, yes: bool, batch: bool
+) -> int:
     journal = JournalStore(options.state_directory / "journal.sqlite")
     relay = Relay()
     try:
-        async with connected(project, options, journal, relay, batch=batch) as session:
+        async with connected(project, options, journal, relay, batch=batch) as connection:
+            session = replace(connection, world=replace(connection.world, keyring=keyring))
             planned = await _plan(options, session, wishes, relay)
             if await _settled_earlier(options, session, planned, relay):
                 planned = await _plan(options, session, wishes, relay)
@@ -131,12 +143,19 @@ class Relay:
 async def _plan(options: Options, session: Session, wishes: Wishes, relay: Relay) -> Planned:
     with Meter(options, "reading", len(session.project.resources)) as meter:
         relay.meter = meter
-        return await make_plan(session, wishes, meter.tick)
+        planned = await make_plan(session, wishes, meter.tick)
+    denials = await stale(session.world, planned.plan, wishes.ahead)
+    if not denials:
+        return planned
+    scene = replace(planned.scene, denials={**planned.scene.denials, **denials})
+    return replace(planned, plan=build_plan(scene), scene=scene)
 
 
 async def _settled_earlier(options: Options, session: Session, planned: Planned, relay: Relay) -> bool:
     """Settle what earlier runs left open; True where that may have changed the world."""
-    wanted = {Label(str(change.address), step.title) for change in planned.plan.acting for step in change.steps}
+    # What is signed already is wanted as long as the manifest asks for it, whether its key is here or not.
+    asked = [*planned.plan.acting, *build_plan(replace(planned.scene, has_key=lambda signer: True)).acting]
+    wanted = {Label(str(change.address), step.title) for change in asked for step in change.steps}
     # Who holds nothing has nothing in the pool either: it could not be paid for.
     accounts = sorted({session.world.keyring.address(signer) for signer, wei in planned.wei.items() if wei})
     with Meter(options, "settling an earlier apply", 1) as meter:
@@ -180,14 +199,14 @@ def report(options: Options, session: Session, planned: Planned, result: Result,
     console = answer(options)
     waiting = 0
     for outcome in result.outcomes.values():
-        waits = outcome.stage is Stage.PARKED and outcome.reason.startswith("waits for ")
-        waiting += waits or outcome.stage is Stage.SKIPPED
-        if outcome.stage in (Stage.FAILED, Stage.UNKNOWN, Stage.PARKED) and not waits:
+        if outcome.stage is Stage.SKIPPED or outcome.reason.startswith(WAITS):
+            waiting += 1
+        elif outcome.stage is not Stage.DONE:
             _left(console, f"{outcome.address}: {outcome.stage}: {outcome.reason}", outcome.hint)
     for change in planned.plan.changes:
         if change.action in (Action.BLOCKED, Action.PARKED):
             # One cause, told once: what only waits for it is counted.
-            if change.reason.startswith("waits for "):
+            if change.reason.startswith(WAITS):
                 waiting += 1
             else:
                 _left(console, f"{change.address}: {change.action}: {change.reason}", "")

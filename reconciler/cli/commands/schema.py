@@ -1,23 +1,37 @@
-"""fleetctl schema: the manifest's JSON Schema, for editors and for schemas/."""
+"""fleetctl schema: the JSON Schemas of the manifest and of other files, for editors, for readers and for schemas/."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from reconciler.cli.options import Command, Options
+from reconciler.core.signing import SignedTransactions, SigningRequest, file_schema
 from reconciler.kinds import discover
 from reconciler.manifest.schema import schema
 
+SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "fleet": lambda: schema(discover()),
+    "signing-request": lambda: file_schema(SigningRequest),
+    "signed-transactions": lambda: file_schema(SignedTransactions),
+}
+
 
 @click.command("schema", cls=Command)
-@click.option("--write", type=click.Path(path_type=Path, file_okay=False), help="Write fleet.schema.json there instead")
-def command(options: Options, write: Path | None) -> int:
-    """Print the JSON Schema of the manifest."""
-    text = json.dumps(schema(discover()), indent=2) + "\n"
+@click.argument("name", type=click.Choice(list(SCHEMAS)), default="fleet")
+@click.option("--write", type=click.Path(path_type=Path, file_okay=False), help="Write all NAME.schema.json there")
+def command(options: Options, name: str, write: Path | None) -> int:
+    """Print a JSON Schema: the manifest's, or that of a file for signing elsewhere."""
     if write is None:
-        click.echo(text, nl=False)
-    else:
-        write.mkdir(parents=True, exist_ok=True)
-        (write / "fleet.schema.json").write_text(text)
+        click.echo(text_of(name), nl=False)
+        return 0
+    write.mkdir(parents=True, exist_ok=True)
+    for each in SCHEMAS:
+        (write / f"{each}.schema.json").write_text(text_of(each))
     return 0
+
+
+def text_of(name: str) -> str:
+    return json.dumps(SCHEMAS[name](), indent=2) + "\n"
