@@ -14,6 +14,9 @@ from reconciler.core.kind import Need, Resource, Spec, Strength
 from reconciler.core.money import Cost, cost_of
 from reconciler.core.observation import Observation, Present, Unreadable
 
+SHAPES = (KeyError, TypeError, ValueError, AttributeError)
+"""What code raises that meets data of another shape than it was promised."""
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -100,11 +103,22 @@ def build_plan(scene: Scene) -> Plan:
 def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
     """What to do with one resource as it stands now, its needs aside."""
     bound = Resource(resource.kind, bind(resource.spec, resolve))
-    kind, spec = bound.kind, bound.spec
     observation = scene.observations[resource.address]
     if isinstance(observation, Unreadable):
         return PlannedChange(bound, Action.BLOCKED, observation.reason, unreadable=True)
     state = observation.state if isinstance(observation, Present) else None
+    try:
+        return _judged(scene, bound, state)
+    except SHAPES as error:
+        # Without an answer in it, this can only be a mistake of ours.
+        if state is None:
+            raise
+        reason = f"it was answered with data of another shape ({type(error).__name__})"
+        return PlannedChange(bound, Action.BLOCKED, reason, unreadable=True)
+
+
+def _judged(scene: Scene, bound: Resource, state: Any) -> PlannedChange:
+    kind, spec = bound.kind, bound.spec
     if refusal := kind.refuse(spec, state):
         return PlannedChange(bound, Action.BLOCKED, refusal)
     if not kind.wanted(spec):

@@ -13,6 +13,7 @@ from reconciler.core.kind import Resource, Strength
 from reconciler.core.observation import Observation, Unreadable
 from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_bound
 from reconciler.core.ports import Reader
+from reconciler.core.text import quoted
 from reconciler.engine.world import World
 
 MOST_GAS = 8_000_000
@@ -28,7 +29,7 @@ async def observe(resource: Resource, reader: Reader) -> Observation[Any]:
         hint = f"; {error.hint}" if error.hint else ""
         return Unreadable(f"{error}{hint}")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return Unreadable(f"it was answered with data of another shape ({type(error).__name__}: {error})")
+        return Unreadable(quoted(f"it was answered with data of another shape ({type(error).__name__}: {error})"))
 
 
 async def observe_all(
