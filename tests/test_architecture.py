@@ -43,6 +43,7 @@ HOMES = {
     "rich": ("cli",),
     "platformdirs": ("cli", "sandbox"),
     "pydantic": ("core", "kinds", "manifest", "sandbox"),
+    "pydantic_core": ("adapters",),
     "deepdiff": ("core",),
 }
 """Every library of others, and the packages that may know it. A new one must be given a home here first."""

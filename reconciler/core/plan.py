@@ -12,10 +12,7 @@ from reconciler.core.effects import Effect, SignedRequest, Signer, Step, signer_
 from reconciler.core.graph import ordered
 from reconciler.core.kind import Need, Resource, Spec, Strength
 from reconciler.core.money import Cost, cost_of
-from reconciler.core.observation import Observation, Present, Unreadable
-
-SHAPES = (KeyError, TypeError, ValueError, AttributeError)
-"""What code raises that meets data of another shape than it was promised."""
+from reconciler.core.observation import SHAPES, Observation, Present, Unreadable
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,12 @@ def _loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def _whole(url: str) -> str:
+    if not is_endpoint(url):
+        raise ValueError("not an endpoint: `http://` or `https://`, a host and perhaps a port are expected")
+    return url
+
+
 def _checked(url: str) -> str:
     # Not by a pattern: `http://localhost:x@example.com` begins like loopback and is not. And never quoted.
     if not is_endpoint(url):
@@ -38,5 +44,6 @@ def _checked(url: str) -> str:
     return url
 
 
+Endpoint = Annotated[str, AfterValidator(_whole)]
 PrivateUrl = Annotated[str, AfterValidator(_checked), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
 """https, or http on this machine."""

@@ -10,7 +10,7 @@ from reconciler.core.change import Action
 from reconciler.core.effects import ChainCall, ChainGroup, Signer
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.kind import Resource, Strength
-from reconciler.core.observation import Observation, Unreadable
+from reconciler.core.observation import SHAPES, Observation, Unreadable
 from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_bound
 from reconciler.core.ports import Reader
 from reconciler.core.text import quoted
@@ -28,7 +28,7 @@ async def observe(resource: Resource, reader: Reader) -> Observation[Any]:
     except (Unreachable, Rejected) as error:
         hint = f"; {error.hint}" if error.hint else ""
         return Unreadable(f"{error}{hint}")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except SHAPES as error:
         return Unreadable(quoted(f"it was answered with data of another shape ({type(error).__name__}: {error})"))
 
 
