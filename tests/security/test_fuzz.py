@@ -34,7 +34,7 @@ from reconciler.manifest.parse import load
 
 TESTS = Path(__file__).parents[1]
 SEED = 20
-MANIFESTS, READINGS, CALLS = 3500, 700, 3000
+MANIFESTS, READINGS, CALLS = 3000, 350, 3000
 """Damaged manifests; readings of a whole fleet, with several damaged answers each; single calls."""
 ENVIRON = {f"PEAQOS_{name}_URL": "https://example.com" for name in ("ORCHESTRATION", "MCR_API", "GAS_STATION")}
 SMALL = """\
@@ -164,7 +164,7 @@ def test_damaged_manifests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("id,address\n1,0x" + "2" * 40 if name.endswith("csv") else "machines: []\n")
     for case in range(MANIFESTS):
-        damaged = damaged_text(example if case % 10 == 0 else text, random)
+        damaged = damaged_text(example if case % 20 == 0 else text, random)
         (tmp_path / "fleet.yaml").write_bytes(damaged.encode("utf-8", "surrogatepass"))
         try:
             manifest = load(tmp_path / "fleet.yaml", KINDS, ENVIRON if case % 2 else None, checksum=checksum)
@@ -213,7 +213,7 @@ def test_damaged_answers_to_readings(
     asyncio.run(read())
     with capsys.disabled():
         print(f"\n{READINGS} readings of {len(resources)} resources, {liar.damaged} damaged answers: {dict(ends)}")
-    assert liar.damaged > 3000
+    assert liar.damaged > 1500
     assert ends["unreadable"] > READINGS
     assert ends["no-op"] + ends["update"] > READINGS
 
@@ -251,5 +251,5 @@ def test_damaged_answers_to_calls(liar: Liar, ports: tuple[HttpApi, Rpc], capsys
     asyncio.run(call())
     with capsys.disabled():
         print(f"\n{CALLS} calls, {liar.damaged} damaged answers: {dict(ends)}")
-    assert liar.damaged > 4000
+    assert liar.damaged > 7000
     assert ends["Unreachable"] > CALLS // 10
