@@ -188,7 +188,7 @@ def echo(status: int) -> Answer:
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("status", [200, 400, 401, 404, 500, 503])
+@pytest.mark.parametrize("status", [200, 401, 503])
 def test_nothing_leaks_through_an_echo(cage: Cage, serve: Serve, status: int) -> None:
     yard, good = cage.yard, dict(cage.yard.environ)
     mirror = serve(echo(status))
@@ -274,25 +274,26 @@ class Loud:
         return getattr(self._inner, name)
 
 
-@pytest.mark.parametrize(
-    ("port", "name"),
-    [
-        ("keyring", "sign_transaction"),
-        ("keyring", "sign_message"),
-        ("keyring", "address"),
-        ("chain", "broadcast"),
-        ("chain", "fees"),
-        ("journal", "signed"),
-        ("api", "send"),
-        ("sink", "write"),
-    ],
+CRASHES = (
+    ("keyring", "address"),
+    ("chain", "fees"),
+    ("keyring", "sign_transaction"),
+    ("journal", "signed"),
+    ("chain", "broadcast"),
+    ("api", "send"),
+    ("keyring", "sign_message"),
+    ("sink", "write"),
 )
-def test_nothing_leaks_from_a_crash(cage: Cage, port: str, name: str) -> None:
+"""In the order in which an apply comes by them."""
+
+
+def test_nothing_leaks_from_a_crash(cage: Cage) -> None:
     words = " ".join(cage.canaries.values())
+    for port, name in CRASHES:
 
-    def around(world: Any) -> Any:
-        return replace(world, **{port: Loud(getattr(world, port), name, words)})
+        def around(world: Any, port: str = port, name: str = name) -> Any:
+            return replace(world, **{port: Loud(getattr(world, port), name, words)})
 
-    ran = cage.watch("apply", "--yes", "--debug", options=Options(around=around))
-    assert ran.code, ran.said
-    assert "RuntimeError" in ran.said, ran.said
+        ran = cage.watch("--timeout", "5", "apply", "--yes", "--debug", options=Options(around=around))
+        assert ran.code, ran.said
+        assert "RuntimeError" in ran.said, (port, name, ran.said)
