@@ -197,34 +197,19 @@ def test_markets_of_another_mind(new_yard: MakeYard, serve: Serve, name: str, mo
     plain(yard.run("preflight"), 1 if name not in ("items that are text", "items of text") else 0)
 
 
-STRANGE_FIELDS: list[dict[str, Any]] = [
-    {"id": {}},
-    {"id": 5},
-    {"id": None},
-    {"status": []},
-    {"labels": "x"},
-    {"capabilities": {"a": 1}},
-    {"identityRef": 7},
-    {"delegationPolicy": "all"},
-    {"delegationPolicy": {"allowedSkillKeys": 5, "perTransactionLimit": "x"}},
-    {"delegationPolicy": {"allowedSkillKeys": [{}]}},
-    {"updatedAt": 5},
-    {"agentAddress": None},
-    {"agentRole": [1]},
-    {"sessionExpiresAt": "soon"},
-    {"sessionExpiresAt": 10**30},
-    {"tokenLastFour": {}},
-    {"capabilities": 10**400},
-    {"displayName": "\x1b[2J[/bold]\u202e"},
-    {"agentRole": "[/bold]\x1b[2J"},
-    {"mcr": "[/bold]"},
-    {"mcr": {"a": 1}},
-    {"mcr_score": "x"},
-    {"machine_id": []},
-    {"machines": 5},
-    {"pagination": {"total": 10**15}},
-    {"pagination": 1},
+STRANGE_FIELDS: list[tuple[str, dict[str, Any]]] = [
+    ("plan", {"id": {}}),
+    ("plan", {"delegationPolicy": "all", "labels": 7}),
+    ("plan", {"delegationPolicy": {"allowedSkillKeys": [{}], "perTransactionLimit": "x"}}),
+    ("plan", {"updatedAt": 5, "displayName": "\x1b[2J[/bold]\u202e"}),
+    ("plan", {"agentRole": [1], "capabilities": 10**400}),
+    ("plan", {"sessionExpiresAt": 10**30}),
+    ("status", {"mcr": "[/bold]\x1b[2J", "mcr_score": "x", "status": "[/bold]"}),
+    ("status", {"mcr": {"a": 1}, "machine_id": [], "negative_flag": "no"}),
+    ("status", {"machines": 5}),
+    ("status", {"pagination": {"total": 10**15}}),
 ]
+"""What is asked, and what the services say instead in whatever has these fields."""
 
 
 def test_every_field_of_another_type(new_yard: MakeYard, serve: Serve) -> None:
@@ -249,12 +234,11 @@ def test_every_field_of_another_type(new_yard: MakeYard, serve: Serve) -> None:
     info = yard.world.info
     yard.environ["PEAQOS_ORCHESTRATION_URL"] = serve(Pass(info.markets_url, twist))
     yard.environ["PEAQOS_MCR_API_URL"] = serve(Pass(info.mcr_url, twist))
-    for fields in STRANGE_FIELDS:
+    for command, fields in STRANGE_FIELDS:
         told = fields
-        for command in ("plan", "status"):
-            ran = yard.run(command)
-            assert ran.code in (0, 1), (fields, ran.said)
-            plain(ran, ran.code)
+        ran = yard.run(command)
+        assert ran.code in (0, 1), (fields, ran.said)
+        plain(ran, ran.code)
     assert yard.footprint() == before
 
 
