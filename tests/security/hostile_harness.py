@@ -88,13 +88,13 @@ class Pass:
     seen: list[tuple[str, str, Any]] = field(default_factory=list)
     fixed: bool = False
     """Everything goes to one address, whatever path and query were asked for."""
+    http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=30, trust_env=False))
 
     async def __call__(self, request: Request) -> Response:
         body = await request.body()
         self.seen.append((request.method, request.url.path, json.loads(body) if body else None))
         headers = {name: value for name, value in request.headers.items() if name in ("x-api-key", "content-type")}
         url = self.behind if self.fixed else f"{self.behind}{request.url.path}?{request.url.query}"
-        async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
-            answer = await http.request(request.method, url, content=body, headers=headers)
+        answer = await self.http.request(request.method, url, content=body, headers=headers)
         status, content = self.twist(request, answer.status_code, answer.json() if answer.content else None)
         return Response(json.dumps(content).encode() if content is not None else b"", status)

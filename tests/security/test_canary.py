@@ -188,7 +188,7 @@ def echo(status: int) -> Answer:
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("status", [200, 401, 503])
+@pytest.mark.parametrize("status", [200, 401])
 def test_nothing_leaks_through_an_echo(cage: Cage, serve: Serve, status: int) -> None:
     yard, good = cage.yard, dict(cage.yard.environ)
     mirror = serve(echo(status))
@@ -279,7 +279,6 @@ CRASHES = (
     ("chain", "fees"),
     ("keyring", "sign_transaction"),
     ("journal", "signed"),
-    ("chain", "broadcast"),
     ("api", "send"),
     ("keyring", "sign_message"),
     ("sink", "write"),
