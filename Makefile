@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 help:
 	@echo "make demo    watch a fleet go live on a local peaq"
 	@echo "make test    run the tests"
-	@echo "make check   lint, types, import rules, schema freshness, duplicates"
+	@echo "make check   lint, types, import rules, schema freshness, duplicates, known vulnerabilities"
 	@echo "make format  format the code"
 	@echo "make kill    kill it once at every point of every kind, and strike it with every fault"
 	@echo "make chaos   kill it thousands of times; goes on where it stopped (MINUTES=30)"
@@ -40,6 +40,7 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_architecture.py tests/manifest/test_schema.py
 	$(BIN)/pylint --disable=all --enable=duplicate-code --min-similarity-lines=8 --ignore-imports=y reconciler
+	$(BIN)/python ci/audit.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

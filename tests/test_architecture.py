@@ -43,6 +43,7 @@ HOMES = {
     "rich": ("cli",),
     "platformdirs": ("cli", "sandbox"),
     "pydantic": ("core", "kinds", "manifest", "sandbox"),
+    "pydantic_core": ("adapters",),
     "deepdiff": ("core",),
     "segno": ("cli",),
 }

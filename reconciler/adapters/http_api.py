@@ -1,19 +1,27 @@
 """Machine Markets and its sisters over HTTP: envelopes, pages, error codes, and which failures may be retried."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
-from reconciler.adapters.redact import host_of
+from reconciler.adapters.exchange import Reply, TooMuch, exchange, pause_of
+from reconciler.adapters.redact import SHORTEST, credentials, host_of
 from reconciler.adapters.retry import until_reached
-from reconciler.core.errors import Ambiguous, Rejected, Unreachable
+from reconciler.core.errors import Ambiguous, ConfigError, Rejected, Unreachable
+from reconciler.core.text import quoted
 
 PAGE = 500
-MAX_BODY = 32 * 1024 * 1024
-AT_ONCE = 16
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes of one answer."""
+MAX_LIST = 256 * 1024 * 1024
+MAX_PAGES = 2_000
+"""Bytes and pages of a whole list: more are no list but a trap."""
+SECONDS = 60.0
+AT_ONCE, WRITES_AT_ONCE = 16, 100
 ATTEMPTS = 4
 TEMPORARY = {
     "PEAQOS_IDENTITY_UNAVAILABLE": "the MCR API does not see the machine yet",
@@ -59,6 +67,9 @@ SENTENCES = {
 }
 
 
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
 class HttpApi:
     """One HTTP API below `base`. Reads are retried; a write whose answer is lost raises Ambiguous, never twice.
 
@@ -71,31 +82,51 @@ class HttpApi:
         base: str,
         *,
         api_key: str | None = None,
-        timeout: float = 60.0,
+        timeout: float = SECONDS,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._name = name
         self._base = base.rstrip("/")
-        headers = {"x-api-key": api_key} if api_key else {}
-        self._http = httpx.AsyncClient(timeout=timeout, headers=headers, follow_redirects=False)
+        self._timeout = timeout
+        ours = (api_key,) if api_key and len(api_key) >= SHORTEST else ()
+        self._hide = (*ours, *credentials(base))
+        headers = {"x-api-key": _header(api_key, name)} if api_key else {}
+        limits = httpx.Limits(max_connections=AT_ONCE + WRITES_AT_ONCE)
+        self._http = httpx.AsyncClient(timeout=timeout, headers=headers, limits=limits, transport=transport)
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._write_slots = asyncio.Semaphore(WRITES_AT_ONCE)
         self._sleep = sleep
         self.writes = 0
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        parts = urlsplit(self._base)
+        host = (parts.hostname or "").lower()
+        return host, parts.netloc.rpartition("@")[2].lower()
 
     async def aclose(self) -> None:
         await self._http.aclose()
 
     async def get(self, path: Sequence[str], **params: str | int) -> Mapping[str, Any]:
         """A JSON object; Unreachable after several attempts, Rejected for a clear no."""
+        return (await self._read(path, params))[0]
+
+    async def _read(self, path: Sequence[str], params: Mapping[str, str | int]) -> tuple[Mapping[str, Any], int]:
+        """An object, and how many bytes it came in."""
         return await until_reached(lambda: self._get(path, params), attempts=ATTEMPTS, sleep=self._sleep)
 
-    async def _get(self, path: Sequence[str], params: Mapping[str, str | int]) -> Mapping[str, Any]:
+    async def _get(self, path: Sequence[str], params: Mapping[str, str | int]) -> tuple[Mapping[str, Any], int]:
         async with self._slots:
             try:
-                response = await self._http.get(self._url(path), params=params)
+                reply = await self._exchange("GET", path, params=params)
             except httpx.HTTPError as error:
-                raise self._unreachable(type(error).__name__) from None
-        return self._answer(response)
+                raise self._unreachable(_why(error)) from None
+        return self._answer(reply), len(reply.content)
+
+    async def _exchange(self, method: str, path: Sequence[str], **given: Any) -> Reply:
+        url = self._url(path)
+        return await exchange(self._http, method, url, most=MAX_BODY, seconds=self._timeout, hide=self._hide, **given)
 
     async def item(self, path: Sequence[str]) -> Mapping[str, Any]:
         """The object inside `{item: …}`."""
@@ -106,8 +137,10 @@ class HttpApi:
         found: list[Mapping[str, Any]] = []
         seen: set[str] = set()
         cursor: str | None = None
-        while True:
-            page = await self.get(path, limit=PAGE, **({"cursor": cursor} if cursor else {}))
+        length = 0
+        for _ in range(MAX_PAGES):
+            page, size = await self._read(path, {"limit": PAGE, **({"cursor": cursor} if cursor else {})})
+            length += size
             items = page.get("items")
             if not isinstance(items, list):
                 raise self._unreachable("its list has no items")
@@ -117,7 +150,10 @@ class HttpApi:
                 return found
             if cursor in seen:
                 raise self._unreachable("its pages go round in a circle")
+            if length > MAX_LIST:
+                break
             seen.add(cursor)
+        raise self._unreachable("its list does not end")
 
     async def send(self, method: str, path: Sequence[str], body: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """One write, sent once. The object inside `{item: …}`, or {} where there is no body.
@@ -126,54 +162,55 @@ class HttpApi:
         """
         self.writes += 1
         try:
-            response = await self._http.request(method, self._url(path), json=body if body is not None else None)
+            async with self._write_slots:
+                response = await self._exchange(method, path, json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise self._unreachable(type(error).__name__) from None
         except httpx.HTTPError as error:
-            raise self._ambiguous(method, path, type(error).__name__) from None
-        if response.status_code == 429:
-            await self._sleep(min(_seconds(response.headers.get("retry-after")), 30.0))
+            raise self._ambiguous(method, path, _why(error)) from None
+        if response.status == 429:
+            await self._sleep(pause_of(response))
             raise self._unreachable("it limits the rate (429)")
-        if response.status_code == 204:
+        if response.status == 204:
             return {}
-        if response.status_code >= 500 and not self._coded(response):
-            raise self._ambiguous(method, path, f"it answered {response.status_code}")
+        if response.status >= 500 and not self._coded(response):
+            raise self._ambiguous(method, path, f"it answered {response.status}")
         answer = self._answer(response, Ambiguous)
         return self._object(answer.get("item"), Ambiguous)
 
     def _url(self, path: Sequence[str]) -> str:
         return "/".join((self._base, *(quote(segment, safe="") for segment in path)))
 
-    def _answer(
-        self, response: httpx.Response, unclear: type[Ambiguous] | type[Unreachable] = Unreachable
-    ) -> Mapping[str, Any]:
-        if response.status_code >= 400:
-            raise self._error(response)
-        if response.is_redirect or len(response.content) > MAX_BODY:
-            raise unclear(f"{self._name} at {host_of(self._base)}: it answered with a redirect or far too much")
+    def _answer(self, reply: Reply, unclear: type[Ambiguous] | type[Unreachable] = Unreachable) -> Mapping[str, Any]:
+        if reply.status >= 400:
+            raise self._error(reply)
+        if reply.redirects:
+            raise self._strange(unclear, f"it answered with a redirect ({reply.status}), which is never followed")
         try:
-            return self._object(response.json(), unclear)
+            return self._object(reply.json(), unclear)
         except ValueError:
-            message = f"{self._name} at {host_of(self._base)}: it answered {response.status_code} without JSON"
-            raise unclear(message) from None
+            raise self._strange(unclear, f"it answered {reply.status} without JSON") from None
 
-    def _error(self, response: httpx.Response) -> Rejected | Unreachable:
+    def _error(self, response: Reply) -> Rejected | Unreachable:
         code, message = _code(response)
         if code in TEMPORARY:
             return Unreachable(f"{code}: {TEMPORARY[code]}", hint="it appears some time after the DID is written")
-        if response.status_code == 429 or response.status_code >= 500:
-            return self._unreachable(f"it answered {response.status_code} {code}".rstrip())
-        reason = code or ("NOT_FOUND" if response.status_code == 404 else f"HTTP_{response.status_code}")
+        if response.status == 429 or response.status >= 500:
+            return self._unreachable(f"it answered {response.status} {code}".rstrip())
+        reason = code or ("NOT_FOUND" if response.status == 404 else f"HTTP_{response.status}")
         text = f"{reason}: {message}" if message else reason
         return Rejected(text, reason=reason, where=self._name, hint=SENTENCES.get(reason, ""))
 
-    def _coded(self, response: httpx.Response) -> bool:
+    def _coded(self, response: Reply) -> bool:
         return bool(_code(response)[0])
 
     def _object(self, value: object, unclear: type[Ambiguous] | type[Unreachable] = Unreachable) -> Mapping[str, Any]:
         if not isinstance(value, dict):
-            raise unclear(f"{self._name} at {host_of(self._base)}: it answered with something of another shape")
+            raise self._strange(unclear, "it answered with something of another shape")
         return value
+
+    def _strange(self, unclear: type[Ambiguous] | type[Unreachable], why: str) -> Ambiguous | Unreachable:
+        return unclear(f"{self._name} at {host_of(self._base)}: {why}", hint="check the service's url in the manifest")
 
     def _unreachable(self, why: str) -> Unreachable:
         message = f"no answer from {self._name} at {host_of(self._base)}: {why}"
@@ -186,7 +223,7 @@ class HttpApi:
         )
 
 
-def _code(response: httpx.Response) -> tuple[str, str]:
+def _code(response: Reply) -> tuple[str, str]:
     """Error code and message of an error answer, "" where it has none."""
     try:
         body = response.json()
@@ -196,11 +233,16 @@ def _code(response: httpx.Response) -> tuple[str, str]:
     if not isinstance(error, dict):
         return "", ""
     code, message = error.get("code"), error.get("message")
-    return (code if isinstance(code, str) else ""), (message[:300] if isinstance(message, str) else "")
+    known = code if isinstance(code, str) and _CODE.fullmatch(code) else ""
+    return known, (quoted(message) if isinstance(message, str) else "")
 
 
-def _seconds(text: str | None) -> float:
-    try:
-        return float(text or 1)
-    except ValueError:
-        return 1.0
+def _why(error: httpx.HTTPError) -> str:
+    return str(error) if isinstance(error, TooMuch) else type(error).__name__
+
+
+def _header(secret: str, name: str) -> str:
+    """`secret`, if a header can carry it; ConfigError where not."""
+    if not (secret.isascii() and secret.isprintable()):
+        raise ConfigError(f"the API key of {name} holds what no HTTP header can carry", hint="check services.*.apiKey")
+    return secret

@@ -6,7 +6,8 @@ from typing import Protocol
 import httpx
 from eth_utils.address import to_checksum_address
 
-from reconciler.adapters.redact import host_of
+from reconciler.adapters.exchange import exchange_now
+from reconciler.adapters.redact import host_of, secrets_of, without
 from reconciler.adapters.secrets import Missing, Secrets
 from reconciler.adapters.signing import LocalKey, lower, read_signed
 from reconciler.core.errors import ConfigError, Unreachable
@@ -85,14 +86,14 @@ class RemoteKey:
     def _ask(self, method: str, *params: object) -> object:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
         try:
-            answer = httpx.post(self._remote.url, json=body, timeout=REMOTE_SECONDS).json()
+            answer = exchange_now("POST", self._remote.url, seconds=REMOTE_SECONDS, json=body).json()
         except (httpx.HTTPError, ValueError) as error:
             where = host_of(self._remote.url)
             raise Unreachable(f"no answer from the signer at {where}: {type(error).__name__}") from None
         if not isinstance(answer, dict) or "result" not in answer:
             problem = answer.get("error") if isinstance(answer, dict) else None
             said = problem.get("message") if isinstance(problem, dict) else "no result"
-            raise self._error(str(said)[:200])
+            raise self._error(without(str(said), secrets_of(self._remote.url)))
         return answer["result"]
 
     def _error(self, why: str) -> ConfigError:

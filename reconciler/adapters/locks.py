@@ -18,9 +18,13 @@ def locked(directory: Path, chain_id: int, accounts: Iterable[str], what: str) -
     with ExitStack() as stack:
         for account in sorted({a.lower() for a in accounts}):
             path = directory / f"{chain_id}-{account}.lock"
-            stream = stack.enter_context(path.open("a+"))
+            stream = stack.enter_context(_private(path))
             _take(stream, account, what)
         yield
+
+
+def _private(path: Path) -> IO[str]:
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+")
 
 
 def _take(stream: IO[str], account: str, what: str) -> None:

@@ -11,6 +11,7 @@ from reconciler.adapters.views import Views
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.fleet import ContractAddresses
 from reconciler.core.ports import Json, Receipt, Sink, Stored
+from reconciler.core.text import visible
 
 READ_ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
 T = TypeVar("T")
@@ -76,7 +77,7 @@ class WorldReader:
             if error.reason in reverts.NOT_THERE:
                 return None
             raise
-        return bytes(value).decode("utf-8", "backslashreplace")
+        return visible(bytes(value).decode("utf-8", "backslashreplace"))
 
     async def attributes(self, account: str, names: Iterable[str]) -> Mapping[str, str | None]:
         wanted = list(names)

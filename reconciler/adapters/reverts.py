@@ -10,6 +10,7 @@ from eth_abi.abi import decode
 from eth_utils.crypto import keccak
 
 from reconciler.core.errors import Rejected
+from reconciler.core.text import quoted
 
 SENTENCES = {
     "AlreadyRegistered": "this address already has a machine id; plan again to see it",
@@ -84,7 +85,7 @@ def name_of(data: bytes, message: str = "") -> str:
         for known in SENTENCES:
             if known in candidate:
                 return known
-    return text or EMPTY
+    return quoted(text) if text else EMPTY
 
 
 def rejected(name: str, where: str = "") -> Rejected:

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 
-from reconciler.adapters.redact import host_of
+from reconciler.adapters.exchange import TooMuch, exchange, pause_of
+from reconciler.adapters.redact import host_of, secrets_of, without
 from reconciler.adapters.retry import until_reached
 from reconciler.core.errors import FleetError, Unreachable
 
@@ -20,6 +21,9 @@ SLOW = {"eth_estimateGas"}
 """Calls that a node works on for long: they travel in small batches, and what is quick does not wait for them."""
 SLOW_BATCH, SLOW_AT_ONCE = 12, 2
 ATTEMPTS = 5
+MAX_BODY = 128 * 1024 * 1024
+"""Bytes of one answer: that to a full batch of reads is tens of millions in a large fleet."""
+SECONDS = 30.0
 BEHIND = ("header not found", "unknown block", "block not found")
 """What a node says of a block that it does not have yet."""
 TEMPORARY = (-32005, -32029)
@@ -52,10 +56,16 @@ class Rpc:
     """
 
     def __init__(
-        self, urls: Sequence[str], *, timeout: float = 30.0, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        urls: Sequence[str],
+        *,
+        timeout: float = SECONDS,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._urls = tuple(urls)
-        self._http = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
+        self._timeout = timeout
+        self._http = httpx.AsyncClient(timeout=timeout, transport=transport)
         self._sleep = sleep
         self._waiting: list[_Waiting] = []
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -129,31 +139,35 @@ class Rpc:
         self.requests += 1
         self.members += len(group)
         try:
-            response = await self._http.post(url, json=bodies if len(bodies) > 1 else bodies[0])
+            body = bodies if len(bodies) > 1 else bodies[0]
+            reply = await exchange(self._http, "POST", url, most=MAX_BODY, seconds=self._timeout, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreachable(url, f"{type(error).__name__}") from None
-        if response.status_code == 429:
-            await self._sleep(min(float(_number(response.headers.get("retry-after"))), 30.0))
+            raise _unreachable(url, str(error) if isinstance(error, TooMuch) else type(error).__name__) from None
+        if reply.status == 429:
+            await self._sleep(pause_of(reply))
             raise _unreachable(url, "it limits the rate (429)")
         try:
-            answer = response.json()
+            answer = None if reply.redirects else reply.json()
         except ValueError:
-            raise _unreachable(url, f"it answered {response.status_code} without JSON") from None
+            raise _unreachable(url, f"it answered {reply.status} without JSON") from None
+        if reply.redirects:
+            raise _unreachable(url, f"it answered with a redirect ({reply.status}), which is never followed")
         return _match(url, bodies, answer if isinstance(answer, list) else [answer])
 
 
 def _match(url: str, bodies: Sequence[dict[str, Any]], answers: Sequence[Any]) -> list[Any]:
-    by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
-    if len(bodies) > 1 and len(answers) == 1 and "error" in by_id.get(None, {}):
-        raise _unreachable(url, f"it refused a batch: {by_id[None]['error'].get('message')}")
-    found = [by_id.get(body["id"]) for body in bodies]
+    # By the text of ids: what another side sends as an id may be anything.
+    by_id = {str(answer.get("id")): answer for answer in answers if isinstance(answer, dict)}
+    if len(bodies) > 1 and len(answers) == 1 and (refusal := by_id.get("None", {}).get("error")):
+        raise _unreachable(url, f"it refused a batch: {_said(url, refusal)}")
+    found = [by_id.get(str(body["id"])) for body in bodies]
     if any(answer is None for answer in found):
         raise _unreachable(url, "it left calls unanswered")
     for answer in found:
-        error = (answer or {}).get("error") or {}
+        error = (answer or {}).get("error")
         if isinstance(error, dict) and (error.get("code") in TEMPORARY or _behind(error)):
-            raise _unreachable(url, str(error.get("message")))
-    return found
+            raise _unreachable(url, _said(url, error))
+    return [_outcome(url, answer or {}) for answer in found]
 
 
 def _behind(error: dict[str, Any]) -> bool:
@@ -162,14 +176,26 @@ def _behind(error: dict[str, Any]) -> bool:
     return any(words in text for words in BEHIND)
 
 
-def _settle(future: asyncio.Future[Any], answer: dict[str, Any]) -> None:
+def _said(url: str, error: object) -> str:
+    """The words of an error answer, without what of the endpoint must not be shown."""
+    return without(str(error.get("message") if isinstance(error, dict) else error), secrets_of(url))
+
+
+def _outcome(url: str, answer: dict[str, Any]) -> Any:
+    """The result of one answer, or the RpcError to raise for it."""
     error = answer.get("error")
     if error is None:
-        future.set_result(answer.get("result"))
-    elif isinstance(error, dict):
-        future.set_exception(RpcError(int(error.get("code") or 0), str(error.get("message")), error.get("data")))
+        return answer.get("result")
+    details = error if isinstance(error, dict) else {}
+    number = details.get("code")
+    return RpcError(number if isinstance(number, int) else 0, _said(url, error), details.get("data"))
+
+
+def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
+    if isinstance(outcome, RpcError):
+        future.set_exception(outcome)
     else:
-        future.set_exception(RpcError(0, str(error)))
+        future.set_result(outcome)
 
 
 def _copy(error: BaseException) -> BaseException:
@@ -181,10 +207,3 @@ def _copy(error: BaseException) -> BaseException:
 
 def _unreachable(url: str, why: str) -> Unreachable:
     return Unreachable(f"no answer from the node at {host_of(url)}: {why}", hint="check network.rpcUrl and the network")
-
-
-def _number(text: str | None) -> float:
-    try:
-        return float(text or 1)
-    except ValueError:
-        return 1.0

@@ -51,6 +51,8 @@ class Views:
             return int(await self._rpc.call("eth_getBalance", address, self._block), 16)
         except RpcError as error:
             raise Unreachable(error.message) from None
+        except (TypeError, ValueError):
+            raise Unreachable("eth_getBalance was answered with something of another shape") from None
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -91,7 +93,10 @@ class Views:
             if found is None and "revert" not in error.message.lower():
                 raise Unreachable(error.message) from None
             raise _failure(found or b"", error.message) from None
-        return bytes.fromhex(str(answer)[2:])
+        try:
+            return bytes.fromhex(str(answer).removeprefix("0x"))
+        except ValueError:
+            raise Unreachable("eth_call was answered with something of another shape") from None
 
 
 def _failure(data: bytes, message: str) -> Rejected | Unreachable:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from reconciler.adapters.http_api import HttpApi
 from reconciler.cli.planning import Wishes, make_plan
@@ -16,8 +16,13 @@ from reconciler.core.plan import PlannedChange
 
 PAGE = 20
 """Machines of one page of the MCR API (machine-markets-api §7.4)."""
+MOST_LISTED = 2_560
+"""Machines of one operator: the attribute that names them holds no more bytes."""
 MOST_SINGLE = 60
 """Ratings asked for one by one: the public API allows 90 requests a minute."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -72,14 +77,19 @@ def _health(
         name,
         _sync(changes),
         machine_id,
-        rating.get("mcr"),
-        rating.get("mcr_score"),
-        rating.get("negative_flag"),
+        _if(str, rating.get("mcr")),
+        _if(int, rating.get("mcr_score")),
+        _if(bool, rating.get("negative_flag")),
         bond,
         balance,
         paired,
         tokens,
     )
+
+
+def _if(sort: type[T], value: object) -> T | None:
+    """`value` where it is of that sort: a rating is shown as it should be, or not at all."""
+    return value if isinstance(value, sort) else None
 
 
 def _sync(changes: list[PlannedChange]) -> str:
@@ -129,7 +139,7 @@ async def _listed(mcr: HttpApi, did: str) -> dict[str, Mapping[str, Any]]:
             page = await mcr.get(("operator", did, "machines"), offset=offset, limit=PAGE)
             for machine in page.get("machines") or ():
                 found[str(machine.get("machine_id"))] = machine
-            total = int((page.get("pagination") or {}).get("total") or 0)
+            total = min(int((page.get("pagination") or {}).get("total") or 0), MOST_LISTED)
             # A page may be shorter than asked for: ids that are not registered are dropped from it.
             offset += PAGE
     except (Unreachable, Rejected, TypeError, ValueError, AttributeError):

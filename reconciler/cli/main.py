@@ -1,6 +1,7 @@
 """The command line: finds commands, runs them, and turns every way to end into words and an exit code."""
 
 import json
+import logging
 import os
 import sys
 import traceback
@@ -12,6 +13,7 @@ import click
 
 from reconciler.cli.options import Options, common, merge
 from reconciler.core.errors import FleetError, ManifestError, Problem
+from reconciler.core.text import visible
 
 COMMANDS = {
     "validate": "Check the manifest, offline",
@@ -75,6 +77,8 @@ def main() -> None:
 def run(arguments: list[str], options: Options | None = None) -> int:
     """The exit code of one call, with `options` as what is said nowhere. Only --debug lets a traceback out."""
     as_json = _asks_json(arguments)
+    # Libraries have logs of their own, in which they quote URLs, headers and tracebacks. Nobody asked for them.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         result = cli.main(arguments, prog_name="fleetctl", standalone_mode=False, obj=options)
         return result if isinstance(result, int) else 0
@@ -92,16 +96,24 @@ def run(arguments: list[str], options: Options | None = None) -> int:
     except FleetError as error:
         _report(error, as_json)
         if "--debug" in arguments:
-            traceback.print_exc()
+            _say(_trace(error))
         return error.exit_code
     except Exception as error:
         if "--debug" in arguments:
-            traceback.print_exc()
+            _say(_trace(error))
         _say(
             f"Error: fleetctl met something it did not expect ({type(error).__name__}). Nothing was left half-recorded."
         )
         _say("  → run again with --debug and report what it prints")
         return 1
+
+
+def _trace(error: BaseException) -> str:
+    """Where an error comes from. The words of errors that are not ours are left out: they may quote a secret."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = f"{_trace(cause)}\nand so\n" if cause is not None else ""
+    said = f": {error}" if isinstance(error, FleetError) else ""
+    return f"{before}{''.join(traceback.format_tb(error.__traceback__))}{type(error).__name__}{said}"
 
 
 def _asks_json(arguments: list[str]) -> bool:
@@ -139,4 +151,4 @@ def _as_data(error: FleetError) -> dict[str, Any]:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    click.echo(visible(text), err=True)

@@ -15,12 +15,14 @@ from platformdirs import user_state_path
 from reconciler.adapters.chain import RpcChain
 from reconciler.adapters.checksum import checksum
 from reconciler.adapters.gas_station import GasStation
+from reconciler.adapters.http_api import SECONDS as API_SECONDS
 from reconciler.adapters.http_api import HttpApi
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.keyring import HeldKeys, Holder
 from reconciler.adapters.keys import open_key, stated_address
 from reconciler.adapters.probes import Abilities, probe
 from reconciler.adapters.reader import WorldReader
+from reconciler.adapters.rpc import SECONDS as RPC_SECONDS
 from reconciler.adapters.rpc import Rpc
 from reconciler.adapters.secrets import Missing, Secrets
 from reconciler.adapters.sinks import ActionsSink, CheckedSink, CommandSink, DirectorySink, EnvFileSink
@@ -137,11 +139,12 @@ async def connected(
     """Everything open and checked: right chain, contracts there. Raises ConfigError or Unreachable."""
     fleet, network = project.fleet, project.fleet.network
     async with AsyncExitStack() as stack:
-        rpc = Rpc(network.rpc_urls)
+        rpc = Rpc(network.rpc_urls, timeout=min(RPC_SECONDS, options.timeout))
         stack.push_async_callback(rpc.aclose)
         chain = RpcChain(rpc, network.contracts)
-        markets = _api("Machine Markets", fleet.services.markets, "api/v1", project.secrets, stack)
-        mcr = _api("the MCR API", fleet.services.mcr, "", project.secrets, stack)
+        seconds = min(API_SECONDS, options.timeout)
+        markets = _api("Machine Markets", fleet.services.markets, "api/v1", project.secrets, stack, seconds=seconds)
+        mcr = _api("the MCR API", fleet.services.mcr, "", project.secrets, stack, seconds=seconds)
         station = _station(project)
         if station is not None:
             stack.push_async_callback(station.aclose)
@@ -190,11 +193,13 @@ def _station(project: Project) -> GasStation | None:
     return GasStation(service.url, Pace(project.keyring, used, clock), clock)
 
 
-def _api(name: str, service: Service | None, root: str, secrets: Secrets, stack: AsyncExitStack) -> HttpApi | None:
+def _api(
+    name: str, service: Service | None, root: str, secrets: Secrets, stack: AsyncExitStack, *, seconds: float
+) -> HttpApi | None:
     if service is None:
         return None
     key = secrets.read(service.api_key, f"the API key of {name}") if service.api_key else None
-    api = HttpApi(name, f"{service.url.rstrip('/')}/{root}", api_key=key)
+    api = HttpApi(name, f"{service.url.rstrip('/')}/{root}", api_key=key, timeout=seconds)
     stack.push_async_callback(api.aclose)
     return api
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from reconciler.core.money import Amount
+from reconciler.core.urls import PrivateUrl
 
 SectionT = TypeVar("SectionT", bound="Section")
 ZERO_ADDRESS = "0x" + "0" * 40
@@ -99,7 +100,7 @@ class SecretRef(Section):
 class Remote(Section):
     """A remote signer's JSON-RPC."""
 
-    url: str = Field(pattern=r"^https://|^http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)")
+    url: PrivateUrl
     """https beyond loopback."""
     address: EvmAddress
     kind: Literal["web3signer", "clef"] = "web3signer"

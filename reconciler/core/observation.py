@@ -6,6 +6,10 @@ from typing import Generic, TypeVar
 StateT = TypeVar("StateT")
 
 
+SHAPES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What code raises that meets data of another shape than it was promised."""
+
+
 @dataclass(frozen=True)
 class Present(Generic[StateT]):
     state: StateT

@@ -12,7 +12,7 @@ from reconciler.core.effects import ChainGroup, CodedRequest, Effect, SignedRequ
 from reconciler.core.graph import ordered
 from reconciler.core.kind import Need, Resource, Spec, Strength
 from reconciler.core.money import Cost, cost_of
-from reconciler.core.observation import Observation, Present, Unreadable
+from reconciler.core.observation import SHAPES, Observation, Present, Unreadable
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,23 @@ def build_plan(scene: Scene) -> Plan:
 def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
     """What to do with one resource as it stands now, its needs aside."""
     bound = Resource(resource.kind, bind(resource.spec, resolve))
-    kind, spec = bound.kind, bound.spec
     observation = scene.observations[resource.address]
     if isinstance(observation, Unreadable):
         return PlannedChange(bound, Action.BLOCKED, observation.reason, unreadable=True)
     state = observation.state if isinstance(observation, Present) else None
-    if resource.address in scene.unmanaged and state is not None:
+    try:
+        return _judged(scene, bound, state)
+    except SHAPES as error:
+        # Without an answer in it, this can only be a mistake of ours.
+        if state is None:
+            raise
+        reason = f"it was answered with data of another shape ({type(error).__name__})"
+        return PlannedChange(bound, Action.BLOCKED, reason, unreadable=True)
+
+
+def _judged(scene: Scene, bound: Resource, state: Any) -> PlannedChange:
+    kind, spec = bound.kind, bound.spec
+    if bound.address in scene.unmanaged and state is not None:
         remedy = f"add it to the manifest, or let `prune: [{kind.prunable}]` remove it"
         return PlannedChange(bound, Action.UNMANAGED, f"{kind.unwanted(spec, state)}; {remedy}")
     if refusal := kind.refuse(spec, state):

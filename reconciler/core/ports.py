@@ -112,8 +112,8 @@ async def record_of(read: Reader, identity_ref: str, adopted: str | None) -> Jso
 
 
 def whole(item: Json, *fields: str) -> Json:
-    """`item`, if it has all `fields`; ValueError where not, since an answer of another shape is unreadable."""
-    if missing := [name for name in fields if item.get(name) is None]:
+    """`item`, if all `fields` are texts; ValueError where not, since an answer of another shape is unreadable."""
+    if missing := [name for name in fields if not isinstance(item.get(name), str)]:
         raise ValueError(f"no {', '.join(missing)}")
     return item
 
@@ -239,6 +239,11 @@ class Keyring(Protocol):
 
 class Api(Protocol):
     """Write side of Machine Markets. Ambiguous where a write was sent and no answer came."""
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """The names under which it may ask for a signature: its host, with the port and without."""
+        ...
 
     async def send(self, method: str, path: Sequence[str], body: Json | None) -> Json: ...
 

@@ -124,7 +124,8 @@ class Execution:
             return Outcome(change.address, change.action, Stage.FAILED, str(error), error.hint)
         except Exception as error:
             # One resource that meets what nobody thought of must not stop the others.
-            reason = f"something unexpected happened ({type(error).__name__}: {error})"
+            # Its words are not shown: they may quote what it was given.
+            reason = f"something unexpected happened ({type(error).__name__})"
             return Outcome(change.address, change.action, Stage.FAILED, reason, "report it, with what --debug prints")
         return Outcome(change.address, change.action, Stage.DONE)
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.core.delegation import fingerprint
@@ -10,6 +11,7 @@ from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRe
 from reconciler.core.errors import Ambiguous, Deferred, FleetError, Rejected, Unreachable
 from reconciler.core.ports import Json, Label, Receipt
 from reconciler.core.stamps import MOMENT, later
+from reconciler.core.text import quoted
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.world import World
 
@@ -17,6 +19,13 @@ EXPIRED = {"MACHINE_IDENTITY_PROOF_EXPIRED", "AGENT_PAIRING_PROOF_EXPIRED"}
 UNPROVEN = {f"MACHINE_IDENTITY_PROOF_{why}" for why in ("EXPIRED", "INVALID", "REQUIRED")}
 """The service holds no good proof of the machine: it ran out, or its signer no longer controls the machine."""
 RENEW = "prove the identity again"
+_SIGNS_IN = "wants you to sign in"
+_SIGN_IN = re.compile(
+    r"^\s*(?:(?:https?://)?(?P<domain>\S+) wants you to sign in\b|URI:\s*\w+://(?P<host>[^/\s?#]*))",
+    re.IGNORECASE | re.MULTILINE,
+)
+SHOWN = 500
+"""Characters of a refused message."""
 FIRST, LONGEST = 0.5, 10.0
 """Seconds between tries while another service catches up."""
 
@@ -113,19 +122,43 @@ async def _proof(world: World, effect: SignedRequest) -> dict[str, str]:
     message, number = challenge.get("message"), challenge.get("challengeId")
     if not isinstance(message, str) or not isinstance(number, str):
         raise Rejected("the challenge has no message to sign", reason="bad_challenge")
-    _check(message, effect.names)
+    check_challenge(message, (*effect.names, _mark(challenge)), world.api.hosts)
     signer = _signer(world, effect, challenge)
     signature = await asyncio.to_thread(world.keyring.sign_message, signer, message)
     return {"challengeId": number, "signature": signature}
 
 
-def _check(message: str, names: tuple[Segment, ...]) -> None:
-    """Rejected unless the message is about what we asked for: a signature is given to nothing else."""
-    missing = [str(name) for name in names if str(name).lower() not in message.lower()]
+def _mark(challenge: Json) -> str:
+    """What ties the message to this one challenge: its nonce where the answer tells it, else its id."""
+    number, nonce = str(challenge["challengeId"]), challenge.get("nonce")
+    named = isinstance(nonce, str) and nonce and not _names(str(challenge["message"]), number)
+    return str(nonce) if named else number
+
+
+def check_challenge(message: str, names: Sequence[Segment], hosts: Sequence[str]) -> None:
+    """Rejected unless the message is about what we asked for: a signature is given to nothing else.
+
+    It must name every one of `names`, and where it is a sign-in (EIP-4361), or names the URI of one, that must be to
+    one of `hosts`: else whoever asks could sign in somewhere with our signature.
+    """
+    missing = [str(name) for name in names if not _names(message, str(name))]
     if missing:
-        shown = message if len(message) <= 500 else message[:500] + "…"
-        text = f"refused to sign a challenge that does not name {', '.join(missing)}; it says: {shown!r}"
-        raise Rejected(text, reason="strange_challenge", hint="check the url of the service")
+        raise _strange(f"that does not name {quoted(', '.join(missing))}", message)
+    for found in _SIGN_IN.finditer(message):
+        if (found["domain"] or found["host"]).rpartition("@")[2].lower() not in hosts:
+            raise _strange(f"that is a sign-in to {quoted(found['domain'] or found['host'])}", message)
+    if _SIGNS_IN in message.lower() and not _SIGN_IN.search(message):
+        raise _strange("that is a sign-in to somewhere", message)
+
+
+def _names(message: str, name: str) -> bool:
+    """True where `name` stands in the message as a whole word, letter case aside."""
+    return bool(name) and bool(re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", message, re.IGNORECASE))
+
+
+def _strange(what: str, message: str) -> Rejected:
+    text = f"refused to sign a challenge {what}; it says: {quoted(message, SHOWN)!r}"
+    return Rejected(text, reason="strange_challenge", hint="check the url of the service")
 
 
 def _signer(world: World, effect: SignedRequest, challenge: Json) -> Signer:

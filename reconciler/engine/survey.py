@@ -11,9 +11,10 @@ from reconciler.core.effects import ChainCall, ChainGroup, Signer
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.fleet import Fleet, Mistake
 from reconciler.core.kind import AnyKind, Resource, Strength
-from reconciler.core.observation import Observation, Unreadable
+from reconciler.core.observation import SHAPES, Observation, Unreadable
 from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_bound
 from reconciler.core.ports import Reader
+from reconciler.core.text import quoted
 from reconciler.engine.world import World
 
 MOST_GAS = 8_000_000
@@ -34,8 +35,8 @@ async def _clearly(reading: Awaitable[T]) -> T | Unreadable:
     except (Unreachable, Rejected) as error:
         hint = f"; {error.hint}" if error.hint else ""
         return Unreadable(f"{error}{hint}")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return Unreadable(f"it was answered with data of another shape ({type(error).__name__}: {error})")
+    except SHAPES as error:
+        return Unreadable(quoted(f"it was answered with data of another shape ({type(error).__name__}: {error})"))
 
 
 async def observe_all(

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 from reconciler.core.fleet import Loc
+from reconciler.core.urls import is_endpoint, is_private
 from reconciler.manifest.draft import Draft
 from reconciler.manifest.fill import merged
 from reconciler.manifest.networks import LIVE_CHAINS, PRESETS, RPC_VARIABLE, completed, written
@@ -128,20 +127,8 @@ def _urls(raw: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:
 def _check_url(loc: Loc, url: str, draft: Draft) -> None:
     if "${" in url:
         return
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        parts, host = urlsplit(""), None
     place = draft.origins.place(loc)
-    if parts.scheme not in ("http", "https") or not host:
+    if not is_endpoint(url):
         draft.problems.add(place, "not an endpoint: a URL with `https://` is expected", "write `https://…`")
-    elif parts.scheme == "http" and not _loopback(host):
+    elif not is_private(url):
         draft.problems.add(place, "plain http is refused beyond this machine: anyone could read it", "use https")
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

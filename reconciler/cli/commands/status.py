@@ -63,11 +63,11 @@ def _table(machines: list[Health]) -> Table:
             machine.name,
             Text(machine.sync, style=STYLE[machine.sync]),
             machine.id or "-",
-            f"{machine.rating or '-'}{' (negative)' if machine.negative else ''}",
+            Text(f"{machine.rating or '-'}{' (negative)' if machine.negative else ''}"),
             "-" if machine.score is None else str(machine.score),
             _peaq(machine.bond),
             _peaq(machine.balance),
-            ", ".join(a if s == "active" else f"{a} {s}" for a, s in machine.pairings.items()) or "-",
+            Text(", ".join(a if s == "active" else f"{a} {s}" for a, s in machine.pairings.items()) or "-"),
             ", ".join(_left(seconds) for seconds in machine.token_seconds.values()) or "-",
         )
     return table

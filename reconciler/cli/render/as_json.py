@@ -23,7 +23,7 @@ def plan_data(session: Session, planned: Planned) -> dict[str, Any]:
         "manifestDigest": session.project.manifest.digest,
         "digest": plan.digest,
         "summary": {str(action): plan.count(action) for action in Action},
-        "changes": [_change(change) for change in plan.changes],
+        "changes": [change_data(change) for change in plan.changes],
         "cost": {str(signer): _cost(cost) for signer, cost in plan.costs().items()},
         "notices": list(plan.notices),
         "refusals": [vars(refusal) for refusal in planned.refusals],
@@ -53,7 +53,7 @@ def dump(data: dict[str, Any]) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False)
 
 
-def _change(change: PlannedChange) -> dict[str, Any]:
+def change_data(change: PlannedChange) -> dict[str, Any]:
     return {
         "address": str(change.address),
         "action": change.action,

@@ -15,13 +15,14 @@ from reconciler.core.fleet import Fleet, Mistake, SecretRef, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, record_of
+from reconciler.core.urls import Endpoint
 
 HIDDEN = "(secret)"
 ProviderKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class RuntimeEndpoint(Section):
-    endpoint_base_url: str = Field(pattern=r"^https?://[^/?#]+/?$")
+    endpoint_base_url: Endpoint = Field(pattern=r"^https?://[^/?#]+/?$")
     """Scheme, host and port; the server keeps no path."""
     label: str | None = None
     model_alias: str | None = None

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
@@ -16,6 +16,7 @@ from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, Receipt, Stored, record_of, whole
 from reconciler.core.stamps import MOMENT, later, seconds
+from reconciler.core.urls import PrivateUrl
 
 NEEDED = ("id", "agentAddress", "agentProvider", "agentRole", "updatedAt")
 """What a pairing must say to be judged, and repeated in a challenge."""
@@ -24,7 +25,7 @@ NEEDED = ("id", "agentAddress", "agentProvider", "agentRole", "updatedAt")
 class Vault(Section):
     """A mount of HashiCorp Vault's KV version 2."""
 
-    address: str = Field(pattern=r"^https://|^http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)")
+    address: PrivateUrl
     """Base URL; https beyond loopback."""
     mount: str = "secret"
     prefix: str = "fleetctl"

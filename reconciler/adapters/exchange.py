@@ -1,0 +1,106 @@
+"""One HTTP exchange that ends: bounded in bytes and in seconds, however the other side drags it out."""
+
+import asyncio
+import math
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from pydantic_core import from_json
+
+SMALL = 1024 * 1024
+"""Bytes of an answer that holds one secret or one signature."""
+LONGEST = 2
+"""Times the timeout of a single wait that a whole exchange may take."""
+MOST_PAUSE = 30.0
+# JSON has control characters only as escapes; C1 ones may stand there as they are.
+_STEERING = re.compile(rb"\\u00(?:0[0-8bce-f]|1[0-9a-f]|7f|[89][0-9a-f])|\xc2[\x80-\x9f]", re.IGNORECASE)
+_INSTEAD = rb"\\ufffd"
+
+
+class TooMuch(httpx.HTTPError):
+    """The answer is longer than any honest one."""
+
+    def __init__(self) -> None:
+        super().__init__("far too much")
+
+    def __str__(self) -> str:
+        return "far too much"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer, read to its end."""
+
+    status: int
+    headers: httpx.Headers
+    content: bytes
+
+    @property
+    def redirects(self) -> bool:
+        return 300 <= self.status < 400
+
+    def json(self) -> Any:
+        """Its content, without what would steer a terminal. ValueError where it is no JSON."""
+        # Not by the json module: where a library has raised the recursion limit, and one of ours does, deeply nested
+        # lists end the process. This parser has a limit of its own, and refuses halves of characters and infinities.
+        return from_json(_STEERING.sub(_INSTEAD, self.content), allow_inf_nan=False)
+
+
+def pause_of(reply: Reply) -> float:
+    """Seconds that a 429 asks us to wait; never more than MOST_PAUSE, or less than nothing."""
+    try:
+        wanted = float(reply.headers.get("retry-after") or 1)
+    except ValueError:
+        return 1.0
+    return min(max(wanted, 0.0), MOST_PAUSE) if math.isfinite(wanted) else MOST_PAUSE
+
+
+async def exchange(
+    http: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    most: int,
+    seconds: float,
+    hide: Sequence[str] = (),
+    **given: Any,
+) -> Reply:
+    """Send a request once and read its answer, at most `most` bytes of it. Redirects are never followed.
+
+    Raises httpx.HTTPError: ReadTimeout after LONGEST times `seconds` in all, TooMuch for a longer answer. Secrets of
+    ours in `hide` that the answer repeats are blotted out, whoever it was that put them there.
+    """
+    try:
+        async with (
+            asyncio.timeout(LONGEST * seconds),
+            http.stream(method, url, follow_redirects=False, **given) as answer,
+        ):
+            content = bytearray()
+            async for chunk in answer.aiter_bytes():
+                content += chunk
+                if len(content) > most:
+                    raise TooMuch
+            return Reply(answer.status_code, answer.headers, _hidden(bytes(content), hide))
+    except TimeoutError:
+        raise httpx.ReadTimeout("it takes far too long") from None
+
+
+def exchange_now(method: str, url: str, *, seconds: float, **given: Any) -> Reply:
+    """As `exchange`, from a thread that has no loop: one request over a connection of its own."""
+
+    async def once() -> Reply:
+        async with httpx.AsyncClient(timeout=seconds) as http:
+            return await exchange(http, method, url, most=SMALL, seconds=seconds, **given)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, once()).result()
+
+
+def _hidden(content: bytes, hide: Sequence[str]) -> bytes:
+    for secret in hide:
+        content = content.replace(secret.encode(), b"***")
+    return content
