@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from reconciler.adapters.exchange import SMALL, Reply, exchange
 from reconciler.adapters.redact import host_of
 from reconciler.adapters.totp import Pace
 from reconciler.core.effects import HttpRequest, Signer
@@ -123,7 +124,7 @@ class GasStation:
             raise Ambiguous(f"{code}: the request is being worked on", hint=SENTENCES[code])
         if code == "TRANSFER_FAILED":
             raise Unreachable(f"{code}: the Gas Station's transfer failed", hint=SENTENCES[code])
-        if response.status_code == 429 and code not in CAPS:
+        if response.status == 429 and code not in CAPS:
             self._rest(response)
         answer = self._read(response)
         if code == "SUFFICIENT_BALANCE":
@@ -131,7 +132,7 @@ class GasStation:
         if code != "SUCCESS" or answer.get("status") != "success":
             raise self._strange()
 
-    def _rest(self, response: httpx.Response) -> None:
+    def _rest(self, response: Reply) -> None:
         """Raises: Unreachable where the wait it asks for is bearable, and then the next request waits."""
         seconds = _seconds(response.headers.get("retry-after"))
         if seconds > LONGEST_PAUSE:
@@ -140,10 +141,10 @@ class GasStation:
         self._rest_until = self._clock.now() + seconds
         raise Unreachable(f"RATE_LIMITED: the Gas Station asks to wait {seconds:.0f} s", hint=SENTENCES["RATE_LIMITED"])
 
-    async def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
+    async def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> Reply:
         sent = self._clock.now()
         try:
-            response = await self._http.request(method, self._base + path, json=body)
+            response = await exchange(self._http, method, self._base + path, most=SMALL, seconds=TIMEOUT, json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             message = f"no answer from the Gas Station at {host_of(self._base)}: {type(error).__name__}"
             raise Unreachable(message, hint="check services.gasStation.url") from None
@@ -152,7 +153,7 @@ class GasStation:
         self._measure(response, (sent + self._clock.now()) / 2)
         return response
 
-    def _measure(self, response: httpx.Response, ours: float) -> None:
+    def _measure(self, response: Reply, ours: float) -> None:
         try:
             theirs = parsedate_to_datetime(response.headers.get("date", "")).timestamp() + 0.5
         except ValueError:
@@ -160,18 +161,18 @@ class GasStation:
         # The header counts whole seconds, so a smaller difference says nothing.
         self._skew = theirs - ours if abs(theirs - ours) > 1 else 0.0
 
-    def _read(self, response: httpx.Response) -> Mapping[str, Any]:
+    def _read(self, response: Reply) -> Mapping[str, Any]:
         body = _json(response)
         code, message = _word(body, "code"), _word(body, "message")[:300]
-        if response.status_code >= 400 and code in SENTENCES:
+        if response.status >= 400 and code in SENTENCES:
             raise self._rejected(code, message)
-        if response.status_code >= 500:
-            raise self._ambiguous(f"it answered {response.status_code} {code}".rstrip())
-        if response.status_code >= 400:
-            reason = code or f"HTTP_{response.status_code}"
+        if response.status >= 500:
+            raise self._ambiguous(f"it answered {response.status} {code}".rstrip())
+        if response.status >= 400:
+            reason = code or f"HTTP_{response.status}"
             hint = "" if code else "check services.gasStation.url"
             raise Rejected(f"{reason}: {message}".rstrip(": "), reason=reason, where="the Gas Station", hint=hint)
-        if response.is_redirect or body is None:
+        if response.redirects or body is None:
             raise self._strange()
         return body
 
@@ -188,7 +189,7 @@ class GasStation:
         return Ambiguous(message, hint="apply again: the same request is sent again, and is done once")
 
 
-def _json(response: httpx.Response) -> Mapping[str, Any] | None:
+def _json(response: Reply) -> Mapping[str, Any] | None:
     try:
         body = response.json()
     except ValueError:

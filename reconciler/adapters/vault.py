@@ -1,6 +1,7 @@
 """HashiCorp Vault, KV version 2: tokens as secrets of one mount (https://developer.hashicorp.com/vault/api-docs)."""
 
 import hashlib
+from collections.abc import Callable
 from urllib.parse import quote
 
 import httpx
@@ -16,10 +17,11 @@ SECONDS = 30.0
 class VaultSink:
     """Writes `{"token": …}` to `<address>/v1/<mount>/data/<prefix>/<name>` and reads it back from there."""
 
-    def __init__(self, address: str, mount: str, prefix: str, token: str) -> None:
+    def __init__(self, address: str, mount: str, prefix: str, token: Callable[[], str]) -> None:
+        """`token` is asked for when it is needed first: who only plans need not have it."""
         self._address = address.rstrip("/")
         self._mount, self._prefix = mount.strip("/"), prefix.strip("/")
-        self._headers = {"X-Vault-Token": token, "X-Vault-Request": "true"}
+        self._token = token
 
     def write(self, name: str, secret: str) -> None:
         """Raises ConfigError where Vault does not take it."""
@@ -52,8 +54,9 @@ class VaultSink:
     def _ask(self, method: str, name: str, body: object = None) -> Reply:
         path = "/".join(quote(part, safe="") for part in (*self._prefix.split("/"), *name.split("/")) if part)
         url = f"{self._address}/v1/{self._mount}/data/{path}"
+        headers = {"X-Vault-Token": self._token(), "X-Vault-Request": "true"}
         try:
-            return exchange_now(method, url, seconds=SECONDS, json=body, headers=self._headers)
+            return exchange_now(method, url, seconds=SECONDS, json=body, headers=headers)
         except (httpx.HTTPError, UnicodeError) as error:
             raise self._error(type(error).__name__) from None
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -220,7 +221,7 @@ def _sink(fleet: Fleet, root: Path, secrets: Secrets) -> CheckedSink:
     if sink.command is not None:
         return CommandSink(sink.command, root)
     if sink.vault is not None:
-        token = secrets.read(sink.vault.token, "the token of Vault")
+        token = partial(secrets.read, sink.vault.token, "the token of Vault")
         return VaultSink(sink.vault.address, sink.vault.mount, sink.vault.prefix, token)
     if sink.github_output is not None:
         return ActionsSink(secrets.environ, lambda line: click.echo(line, err=True))

@@ -162,7 +162,7 @@ class Vault:
 
 def test_vault_holds_versions_and_gives_the_last(serve: Serve) -> None:
     vault = Vault()
-    sink = VaultSink(serve(vault) + "/", "kv", "fleet/berlin/", "s.right")
+    sink = VaultSink(serve(vault) + "/", "kv", "fleet/berlin/", lambda: "s.right")
     sink.check()
     assert sink.stored(NAME) == ABSENT
     for token in ("first", TOKEN):
@@ -181,9 +181,9 @@ def test_vault_that_cannot_be_used_is_told_and_never_taken_for_empty(serve: Serv
     vault = Vault()
     url = serve(vault)
     cases = [
-        (VaultSink(url, "kv", "fleet", "s.wrong"), "refuses our token"),
-        (VaultSink(url, "nowhere", "fleet", "s.right"), "nothing is mounted at nowhere"),
-        (VaultSink("http://127.0.0.1:9", "kv", "fleet", "s.right"), "ConnectError"),
+        (VaultSink(url, "kv", "fleet", lambda: "s.wrong"), "refuses our token"),
+        (VaultSink(url, "nowhere", "fleet", lambda: "s.right"), "nothing is mounted at nowhere"),
+        (VaultSink("http://127.0.0.1:9", "kv", "fleet", lambda: "s.right"), "ConnectError"),
     ]
     for sink, why in cases:
         with pytest.raises(ConfigError, match=why):
@@ -193,7 +193,7 @@ def test_vault_that_cannot_be_used_is_told_and_never_taken_for_empty(serve: Serv
         assert TOKEN not in str(failed.value)
         assert sink.stored(NAME) == UNREADABLE
     vault.sealed = True
-    sealed = VaultSink(url, "kv", "fleet", "s.right")
+    sealed = VaultSink(url, "kv", "fleet", lambda: "s.right")
     with pytest.raises(ConfigError, match="it answered 503"):
         sealed.check()
     assert sealed.stored(NAME) == UNREADABLE
