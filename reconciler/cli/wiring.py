@@ -44,8 +44,8 @@ from reconciler.manifest.expand import expand
 from reconciler.manifest.parse import Manifest, load
 
 HoldingT = TypeVar("HoldingT", Operator, Agent, Machine)
-LAG_SECONDS = 30
-"""How long a node may be behind the block that another one showed us."""
+LAG_SECONDS, STILL_SECONDS = 30, 13
+"""How long a node may be behind a block that was shown to us, and how long without a new block of its own."""
 
 
 @dataclass(frozen=True)
@@ -207,9 +207,15 @@ def _api(
 
 async def _caught_up(chain: RpcChain, block: int) -> int:
     """Number of the newest block, once it is at least `block`."""
-    for _ in range(LAG_SECONDS * 10):
-        if (head := (await chain.head()).number) >= block:
+    seen, moved, begun = -1, 0.0, time.monotonic()
+    while True:
+        now, head = time.monotonic(), (await chain.head()).number
+        if head >= block:
             return head
+        if head != seen:
+            seen, moved = head, now
+        if now - begun >= LAG_SECONDS or now - moved >= STILL_SECONDS:
+            break
         await asyncio.sleep(0.1)
     raise Unreachable(f"the node is behind: it does not show block {block}", hint="name another rpcUrl")
 

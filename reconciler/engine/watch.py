@@ -16,6 +16,8 @@ CHECK_AFTER = 8.0
 """Seconds without news after which each waiting transaction is looked up by itself and, if need be, sent again."""
 STILL_SECONDS = 20.0
 """Without a new block for so long, a chain is taken to mine only when there are transactions."""
+SHRUNK_SECONDS = 3.0
+"""Below a block that held a transaction of ours for so long, a chain is taken to have lost it, and not to be late."""
 LOOKS, LOOK_AGAIN = 3, 1.0
 """Times, and seconds between them, before a nonce counts as taken by somebody else."""
 RESETTLE = 5
@@ -273,9 +275,12 @@ class Watch:
     async def _deep_enough(self, block: int) -> None:
         settings, clock = self._world.settings, self._world.clock
         end, moved = clock.now() + settings.timeout, clock.now()
-        seen, pause = -1, FIRST
+        seen, pause, shrunk = -1, FIRST, clock.now() + SHRUNK_SECONDS
         while True:
             latest = await self._world.chain.head()
+            if latest.number < block and clock.now() >= shrunk:
+                # It was that high once. Whether our blocks are gone is for the caller to find out.
+                return
             head = latest if settings.tag is None else await self._world.chain.head(settings.tag)
             if head.number >= block + ((settings.depth or 1) - 1 if settings.tag is None else 0):
                 return

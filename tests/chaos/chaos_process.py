@@ -21,7 +21,7 @@ from reconciler.cli.commands import apply, plan  # noqa: F401
 from reconciler.cli.options import Options
 from reconciler.sandbox import lifecycle  # noqa: F401
 
-PATIENCE = 45.0
+PATIENCE = 90.0
 """Seconds after which a child that is still running is stuck."""
 POLL = 0.005
 CRASHED = 99
