@@ -105,13 +105,6 @@ class SignedTransactions(Digested):
     transactions: tuple[SignedTransaction, ...]
 
 
-def file_schema(file: type[Digested]) -> dict[str, Any]:
-    """JSON Schema 2020-12 of a file."""
-    name = f"urn:fleetctl:schema:{file.__name__}:1.0"
-    found = file.model_json_schema(by_alias=True, mode="serialization")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": name, **found}
-
-
 def parse_file(wanted: type[FileT], text: str, where: str) -> FileT:
     """The content of a file; ConfigError where it is of another kind or version, or was changed."""
     try:

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from reconciler.core.fleet import Section
 from reconciler.core.kind import AnyKind
 from reconciler.manifest.assemble import NOT_DEFAULTS
 from reconciler.manifest.model import fleet_model
 from reconciler.manifest.networks import PRESETS
 from reconciler.manifest.schema_docs import describe
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ID = "urn:fleetctl:schema:fleet:v1alpha1"
 Schema = dict[str, Any]
 
@@ -23,7 +25,7 @@ def schema(kinds: Mapping[str, AnyKind]) -> Schema:
     properties = _properties(model["properties"], definitions)
     _without_titles({"properties": properties, "$defs": definitions})
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": DIALECT,
         "$id": ID,
         "title": "fleetctl manifest",
         "description": "What should be true of a fleet of machines.",
@@ -34,6 +36,13 @@ def schema(kinds: Mapping[str, AnyKind]) -> Schema:
         "properties": properties,
         "$defs": definitions,
     }
+
+
+def file_schema(file: type[Section]) -> Schema:
+    """JSON Schema 2020-12 of a file for signing elsewhere."""
+    found = file.model_json_schema(by_alias=True, mode="serialization")
+    describe(found, found.get("$defs", {}), file)
+    return {"$schema": DIALECT, "$id": f"urn:fleetctl:schema:{file.__name__}:1.0", **found}
 
 
 def _properties(model: Schema, definitions: Schema) -> Schema:

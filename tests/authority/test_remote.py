@@ -1,7 +1,6 @@
 """Keys behind remote signers: real signatures over real HTTP, believed only where they are what was asked for."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -12,11 +11,9 @@ from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 
 from reconciler.adapters.keys import RemoteKey
-from reconciler.cli import wiring
 from reconciler.core.errors import ConfigError, Unreachable
 from reconciler.core.fleet import Remote
 from reconciler.core.ports import Draft, Fees, Raw
-from reconciler.engine.world import Settings
 from reconciler.sandbox.node import free_port
 
 TO = "0x00000000000000000000000000000000000000b1"
@@ -162,11 +159,8 @@ def remote(serve: Serve, kind: str, account: LocalAccount) -> tuple[dict[str, An
     return {"remote": {"url": serve(signer), "address": account.address, "kind": kind}}, signer
 
 
-def test_a_fleet_whose_keys_are_all_elsewhere(
-    new_yard: Callable[..., Yard], serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_fleet_whose_keys_are_all_elsewhere(new_yard: Callable[..., Yard], serve: Serve) -> None:
     """The operator behind Web3Signer, the machine and the agent behind Clef: nothing else could have signed."""
-    monkeypatch.setattr(wiring, "Settings", partial(Settings, patience=1.0))
     yard = new_yard(1)
     del yard.environ["PEAQOS_PRIVATE_KEY"]
     for path in (yard.root / "keys").iterdir():
@@ -196,7 +190,7 @@ def test_a_fleet_whose_keys_are_all_elsewhere(
 
     yard.manifest["agents"]["ops"]["key"]["remote"]["url"] = f"http://127.0.0.1:{free_port()}"
     old = yard.token("air-001")
-    ran = yard.run("rotate", "--all")
+    ran = yard.run("rotate", "--all", "--timeout", "2")
     assert ran.code == 5, ran.said
     assert "no answer from the signer at http://127.0.0.1" in ran.said
     assert yard.search(old) == 201

@@ -84,7 +84,8 @@ async def _apply(
     relay = Relay()
     try:
         async with connected(project, options, journal, relay, batch=batch) as connection:
-            session = replace(connection, world=replace(connection.world, keyring=keyring))
+            world = connection.world
+            session = replace(connection, world=replace(world, keyring=replace(keyring, keys=world.keyring)))
             planned = await _plan(options, session, wishes, relay)
             if await _settled_earlier(options, session, planned, relay):
                 planned = await _plan(options, session, wishes, relay)

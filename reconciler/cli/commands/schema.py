@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from reconciler.cli.options import Command, Options
-from reconciler.core.signing import SignedTransactions, SigningRequest, file_schema
+from reconciler.core.signing import SignedTransactions, SigningRequest
 from reconciler.kinds import discover
-from reconciler.manifest.schema import schema
+from reconciler.manifest.schema import file_schema, schema
 
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "fleet": lambda: schema(discover()),
