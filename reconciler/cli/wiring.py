@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from reconciler.adapters.http_api import HttpApi
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.keyring import HeldKeys, Holder
 from reconciler.adapters.keys import open_key, stated_address
+from reconciler.adapters.locks import locked
 from reconciler.adapters.probes import Abilities, probe
 from reconciler.adapters.reader import WorldReader
 from reconciler.adapters.rpc import SECONDS as RPC_SECONDS
@@ -131,6 +132,14 @@ def _holders(fleet: Fleet) -> dict[Signer, Holder]:
         *((Signer("machine", machine.name), machine) for machine in fleet.machines),
     ]
     return {signer: Holder(signer, holding.address, holding.key) for signer, holding in named}
+
+
+def alone(project: Project, what: str) -> AbstractContextManager[None]:
+    """While it is entered, no other run sends for one of the manifest's operators or machines. Raises Locked."""
+    fleet = project.fleet
+    accounts = [operator.address or "" for operator in fleet.operators.values()]
+    accounts += [machine.address or "" for machine in fleet.machines]
+    return locked(user_state_path("fleetctl") / "locks", fleet.network.chain_id, accounts, what)
 
 
 @asynccontextmanager

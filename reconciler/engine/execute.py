@@ -85,11 +85,12 @@ class Execution:
         """Never raises for what goes wrong with a resource: that is in the result."""
         for change in self._plan.acting:
             self._tasks[change.address] = asyncio.ensure_future(self._resource(change))
+        guard = asyncio.ensure_future(self._watch.guard())
         try:
             await asyncio.gather(*self._tasks.values())
             await self._settle()
         finally:
-            for task in self._tasks.values():
+            for task in (guard, *self._tasks.values()):
                 task.cancel()
         return self._result
 
@@ -152,7 +153,11 @@ class Execution:
         """What to do, once what it needs can be read: a reorganisation may take that away for a while."""
         waited = Patience(self._world)
         while True:
+            turns = self._watch.turns
             now = await self._judge(resource)
+            if now.action.acts and await self._watch.steady() != turns:
+                # What we did already was gone while we looked, and it is back, or comes back by itself.
+                continue
             if NEVER not in set(placeholders(now.steps)):
                 return now
             if not await waited.more():

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from reconciler.core.errors import Ambiguous, Rejected, Unreachable
+from reconciler.core.errors import Ambiguous, FleetError, Rejected, Unreachable
 from reconciler.core.ports import Block, Mined, Sent
 from reconciler.engine.events import Event, Stage
-from reconciler.engine.world import World
+from reconciler.engine.world import LINGER, World
 
 FIRST, LONGEST = 0.02, 0.5
 """Seconds between polls: short at first, since a dev node answers at once, and where the next block is due."""
@@ -16,6 +17,7 @@ CHECK_AFTER = 8.0
 """Seconds without news after which each waiting transaction is looked up by itself and, if need be, sent again."""
 STILL_SECONDS = 20.0
 """Without a new block for so long, a chain is taken to mine only when there are transactions."""
+GUARD_SECONDS = 3.0
 SHRUNK_SECONDS = 3.0
 """Below a block that held a transaction of ours for so long, a chain is taken to have lost it, and not to be late."""
 LOOKS, LOOK_AGAIN = 3, 1.0
@@ -87,7 +89,10 @@ class Watch:
         self._task: asyncio.Task[None] | None = None
         self._last: Block | None = None
         self._rhythm = Rhythm()
+        self._check: asyncio.Task[None] | None = None
         self.reorged = False
+        self.turns = 0
+        """Times that something of ours left its block, or came back into one."""
         self.count = 0
 
     async def ready(self) -> None:
@@ -169,7 +174,9 @@ class Watch:
             flight.mined = mined
             self._landed.append(flight)
             self._world.emit(Event(Stage.MINED, text=tx_hash, data={"block": mined.block}))
-            if not flight.landed.done():
+            if flight.landed.done():
+                self.turns += 1
+            else:
                 self.count += 1
                 flight.landed.set_result(mined)
 
@@ -219,6 +226,7 @@ class Watch:
     async def _reorganised(self) -> None:
         """Transactions whose block is gone go back into flight with the same bytes."""
         self._world.emit(Event(Stage.WAITING, text="the chain was reorganised; looking at every transaction again"))
+        self.turns += 1
         landed, self._landed = self._landed, []
         found = await self._world.chain.mined([f.mined.hash for f in landed if f.mined])
         for flight in landed:
@@ -241,6 +249,36 @@ class Watch:
                 if not flight.landed.done():
                     hint = "apply again: it is in the journal and will be looked up"
                     flight.landed.set_exception(Ambiguous(f"transaction {tx_hash} is not mined yet", hint=hint))
+
+    async def steady(self) -> int:
+        """Wait until all that was mined for us is in blocks that are there now; the turns until then.
+
+        Where they are more than before a look at the world, that look may not have seen what we did already.
+        """
+        if self._check is None:
+            self._check = asyncio.ensure_future(self._steady())
+        await asyncio.shield(self._check)
+        return self.turns
+
+    async def guard(self) -> None:
+        """Look now and then whether what was mined is there still: who waits for a service waits for that, too."""
+        while True:
+            await self._world.clock.sleep(GUARD_SECONDS)
+            with suppress(FleetError):
+                await self.steady()
+
+    async def _steady(self) -> None:
+        await asyncio.sleep(LINGER)
+        # From here on it may be too early for newcomers: they start the next one.
+        self._check = None
+        if self._landed:
+            last = max((f.mined for f in self._landed if f.mined), key=lambda mined: mined.block)
+            block = await self._world.chain.block(last.block)
+            # While the newest of them is there, so are those below it.
+            if block is None or block.hash != last.block_hash:
+                await self._reorganised()
+        while any(flight.landed.done() for flight in self._flying.values()):
+            await self._world.clock.sleep(FIRST)
 
     async def settle(self) -> None:
         """Wait until everything is as deep as settings ask, in a block that is still there; close the intents.

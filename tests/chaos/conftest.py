@@ -37,6 +37,15 @@ def run_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 @pytest.fixture(scope="session")
+def run_ticking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Alone, on a chain that goes on whatever happens, as those do that are reorganised."""
+    root = tmp_path_factory.mktemp("ticking")
+    with ExitStack() as stack:
+        infos = [stack.enter_context(sandbox_at(root / f"sandbox-{n}", block_time=1.0)) for n in range(2)]
+        yield crew(infos, root / "cases", REPORTS.append)
+
+
+@pytest.fixture(scope="session")
 def run_slowly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """With a block each second, so that transactions wait in the pool."""
     root = tmp_path_factory.mktemp("slow")

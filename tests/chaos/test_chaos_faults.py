@@ -1,11 +1,23 @@
 """Faults of node, service, disk and neighbours, with and without kills; then a plain run, and all is well."""
 
+from collections.abc import Sequence
+
 from chaos_cases import Run, all_well, random_instants
 from chaos_faults import pending_and_lost, table
 
+REORGS = ("reorgs", "reorgs and a kill")
+
 
 def test_every_fault_strikes_and_leaves_nothing_behind(run_alone: Run) -> None:
-    reports = run_alone([(name, 0, case) for name, case in table().items()])
+    _all_strike(run_alone, [name for name in table() if name not in REORGS])
+
+
+def test_reorganisations_take_nothing_and_double_nothing(run_ticking: Run) -> None:
+    _all_strike(run_ticking, REORGS)
+
+
+def _all_strike(run: Run, names: Sequence[str]) -> None:
+    reports = run([(name, 0, table()[name]) for name in names])
     all_well(reports)
     assert [report.name for report in reports if not report.faults.total()] == []
 

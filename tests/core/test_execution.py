@@ -1,6 +1,7 @@
 """One run of a plan when the world moves under it: needs that vanish for a while, and what nobody thought of."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -97,17 +98,15 @@ class Notes:
 
 
 class Hurry:
-    """A clock on which a pause takes no time."""
+    """A clock that goes faster."""
 
-    def __init__(self) -> None:
-        self.time = 0.0
+    TIMES = 20
 
     def now(self) -> float:
-        return self.time
+        return time.monotonic() * self.TIMES
 
     async def sleep(self, seconds: float) -> None:
-        self.time += seconds
-        await asyncio.sleep(0)
+        await asyncio.sleep(seconds / self.TIMES)
 
 
 def outcomes(service: Service, prepare: Callable[[], None] = lambda: None) -> Mapping[Address, Outcome]:

@@ -44,7 +44,7 @@ def wait_for_lock(yard: Yard) -> None:
     """Until an apply of this yard is past reading its manifest and keys, and has begun."""
     end = time.monotonic() + 30
     locks = yard.home / "state" / "fleetctl" / "locks"
-    while not any(path.read_text() for path in locks.glob("*.lock")) and time.monotonic() < end:
+    while not any(path.read_text() for path in locks.glob("*-*.json")) and time.monotonic() < end:
         time.sleep(0.01)
 
 

@@ -7,12 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from platformdirs import user_state_path
 from rich.console import Console
 from rich.text import Text
 
 from reconciler.adapters.journal_store import JournalStore
-from reconciler.adapters.locks import locked
 from reconciler.adapters.presigned import Presigned
 from reconciler.cli.commands.plan import print_plan
 from reconciler.cli.options import Command, Options
@@ -20,7 +18,7 @@ from reconciler.cli.planning import Planned, Wishes, make_plan
 from reconciler.cli.presigned import FILE, presigned
 from reconciler.cli.render.as_json import dump, plan_data, result_data
 from reconciler.cli.render.progress import Meter, answer
-from reconciler.cli.wiring import Project, Session, connected, open_project
+from reconciler.cli.wiring import Project, Session, alone, connected, open_project
 from reconciler.core.change import Action
 from reconciler.core.effects import SignedRequest, Step
 from reconciler.core.errors import ConfigError, UnsafePlan
@@ -52,9 +50,7 @@ def command(options: Options, *, yes: bool, no_batch: bool, signed: tuple[Path, 
     check_keys(project, "operator", "agent", "machine")
     keyring = presigned(project, signed)
     wishes = Wishes(project.keyring.has, ahead=keyring.transactions.keys(), **given)
-    accounts = [operator.address or "" for operator in project.fleet.operators.values()]
-    locks = user_state_path("fleetctl") / "locks"
-    with locked(locks, project.fleet.network.chain_id, accounts, f"apply of {options.file}"):
+    with alone(project, f"apply of {options.file}"):
         return asyncio.run(_apply(options, project, wishes, keyring, yes=yes, batch=not no_batch))
 
 

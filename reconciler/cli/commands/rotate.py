@@ -4,16 +4,14 @@ import asyncio
 from dataclasses import dataclass, replace
 
 import click
-from platformdirs import user_state_path
 
 from reconciler.adapters.journal_store import JournalStore
-from reconciler.adapters.locks import locked
 from reconciler.cli.commands.apply import Relay, check_keys, exit_code, report, run
 from reconciler.cli.commands.plan import print_plan
 from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import Planned, Wishes, make_plan
 from reconciler.cli.render.progress import Meter
-from reconciler.cli.wiring import Project, Session, connected, open_project
+from reconciler.cli.wiring import Project, Session, alone, connected, open_project
 from reconciler.core.change import Action
 from reconciler.core.errors import ConfigError
 from reconciler.core.kind import Resource
@@ -54,9 +52,7 @@ def command(options: Options, *, due: bool, within: float, **given: tuple[str, .
     if not any(choice.names(resource) for resource in project.resources):
         raise ConfigError("no pairing of the manifest is meant", hint="check --machine and --agent")
     check_keys(project, "agent")
-    accounts = [operator.address or "" for operator in project.fleet.operators.values()]
-    locks = user_state_path("fleetctl") / "locks"
-    with locked(locks, project.fleet.network.chain_id, accounts, f"rotate of {options.file}"):
+    with alone(project, f"rotate of {options.file}"):
         return asyncio.run(_rotate(options, project, choice))
 
 
