@@ -3,12 +3,28 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from reconciler.core.address import Address, Output
 from reconciler.core.ports import Json
 
 LISTS = ("allowedSkillKeys", "deniedSkillKeys", "allowedServiceIds", "deniedServiceIds")
 LIMITS = ("perTransactionLimit", "dailySpendLimit", "currency")
+
+
+@dataclass(frozen=True)
+class Paired:
+    """An agent and a machine, as every kind about the two names them."""
+
+    address: Address
+    identity_ref: str
+    agent: str
+    agent_address: str
+    record: str | Output
+    adopted: str | None
+    """Id of a record that the list does not show."""
+    operator: str
 
 
 def normal(policy: Json) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from reconciler.core.address import Address, Output
 from reconciler.core.catalogue import SERVICES, SKILLS
 from reconciler.core.change import FieldChange
-from reconciler.core.delegation import normal, widens
+from reconciler.core.delegation import Paired, normal, widens
 from reconciler.core.diff import compare, same
 from reconciler.core.effects import (
     HttpRequest,
@@ -63,15 +63,7 @@ class PairingsSection(Section):
 
 
 @dataclass(frozen=True)
-class Spec:
-    address: Address
-    identity_ref: str
-    agent: str
-    agent_address: str
-    record: str | Output
-    adopted: str | None
-    """Id of a record that the list does not show."""
-    operator: str
+class Spec(Paired):
     fields: Mapping[str, Any]
     did: str | None = None
     """None where the server may make one up."""

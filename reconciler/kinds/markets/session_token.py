@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
-from reconciler.core.delegation import fingerprint
+from reconciler.core.delegation import Paired, fingerprint
 from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step, renewed_proof
 from reconciler.core.fleet import Duration, Fleet, Mistake, SecretRef, Section
 from reconciler.core.kind import Kind, Need
@@ -74,15 +74,7 @@ class TokensSection(Section):
 
 
 @dataclass(frozen=True)
-class Spec:
-    address: Address
-    identity_ref: str
-    agent: str
-    agent_address: str
-    record: str | Output
-    adopted: str | None
-    """Id of a record that the list does not show."""
-    operator: str
+class Spec(Paired):
     rotate_before: int | None
     """Seconds; None where the clock never rotates."""
     paused: bool
