@@ -70,6 +70,7 @@ class _Book:
 
     def holder(self, account: str) -> str:
         """In words. Entries of the dead are cleared away."""
+        said = "an unknown process"
         for path in self.directory.glob(f"{self.chain_id}-*.json"):
             with suppress(OSError, ValueError, KeyError, TypeError):
                 found, age = json.loads(path.read_text()), time.time() - path.stat().st_mtime
@@ -77,8 +78,8 @@ class _Book:
                     path.unlink()
                 elif account in found["accounts"]:
                     hangs = f", no sign of life for {age:.0f} s" if age > SILENT else ""
-                    return f"process {found['pid']} ({found['what']}{hangs})"
-        return "an unknown process"
+                    said = f"process {found['pid']} ({found['what']}{hangs})"
+        return said
 
 
 def _beat(path: Path, over: Event) -> None:
