@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, is_dataclass
+from functools import cached_property
 from typing import Any
 
 from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, placeholders
@@ -68,7 +69,7 @@ class Plan:
     gas_price: int = 0
     notices: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def acting(self) -> tuple[PlannedChange, ...]:
         return tuple(change for change in self.changes if change.action.acts)
 
