@@ -44,9 +44,8 @@ def results(function: str, data: bytes) -> tuple[Any, ...]:
         raise ValueError(f"{split(function)[0]} answered data of another shape") from error
 
 
-@lru_cache(maxsize=20_000)
 def question(function: str, args: tuple[object, ...]) -> bytes:
-    """Calldata of a read: the same few are asked again and again."""
+    """Calldata of a read."""
     return selector(function) + _encoder(split(function)[1])(args)
 
 

@@ -15,6 +15,8 @@ from reconciler.core.ports import Json, Receipt, Sink, Stored
 from reconciler.core.text import visible
 
 READ_ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
+MOST_ANSWERS = 20_000
+"""Answers that are kept to be given again: what is asked twice is asked about one machine, and soon."""
 T = TypeVar("T")
 
 
@@ -119,10 +121,12 @@ class WorldReader:
 
 
 async def _once(answers: dict[object, asyncio.Future[Any]], key: object, ask: Callable[[], Awaitable[T]]) -> T:
-    if key not in answers:
-        answers[key] = asyncio.ensure_future(ask())
-    answer: T = await answers[key]
-    return answer
+    # The last to be asked for come last.
+    answer: asyncio.Future[T] = answers.pop(key) if key in answers else asyncio.ensure_future(ask())
+    answers[key] = answer
+    if len(answers) > MOST_ANSWERS:
+        del answers[next(iter(answers))]
+    return await answer
 
 
 def _configured(api: HttpApi | None, setting: str) -> HttpApi:
