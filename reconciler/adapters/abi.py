@@ -1,11 +1,14 @@
 """Calldata and results, from signatures written as text: `name(types)` or `name(types)(result types)`."""
 
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 from eth_abi.abi import decode, encode
 from eth_abi.grammar import parse
 from eth_utils.crypto import keccak
+
+from reconciler.adapters import words
 
 
 @lru_cache(maxsize=512)
@@ -36,15 +39,30 @@ def results(function: str, data: bytes) -> tuple[Any, ...]:
     """Decoded result values; ValueError where the data is not of that shape."""
     types = split(function)[2]
     try:
-        return tuple(decode(types, data))
+        return tuple(_decoder(types)(data))
     except Exception as error:
         raise ValueError(f"{split(function)[0]} answered data of another shape") from error
 
 
-@lru_cache(maxsize=20_000)
 def question(function: str, args: tuple[object, ...]) -> bytes:
-    """Calldata of a read: the same few are asked again and again."""
-    return calldata(function, args)
+    """Calldata of a read."""
+    return selector(function) + _encoder(split(function)[1])(args)
+
+
+@lru_cache(maxsize=512)
+def _encoder(types: tuple[str, ...]) -> Callable[[Sequence[Any]], bytes]:
+    try:
+        return words.encoder(types)
+    except words.Unknown:
+        return partial(encode, types)
+
+
+@lru_cache(maxsize=512)
+def _decoder(types: tuple[str, ...]) -> Callable[[bytes], Sequence[Any]]:
+    try:
+        return words.decoder(types)
+    except words.Unknown:
+        return partial(decode, types)
 
 
 def _types(text: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from reconciler.adapters.exchange import Reply, TooMuch, exchange, pause_of
+from reconciler.adapters.listing import Listings
 from reconciler.adapters.redact import SHORTEST, credentials, host_of
 from reconciler.adapters.retry import until_reached
 from reconciler.core.errors import Ambiguous, ConfigError, Rejected, Unreachable
@@ -21,7 +22,7 @@ MAX_LIST = 256 * 1024 * 1024
 MAX_PAGES = 2_000
 """Bytes and pages of a whole list: more are no list but a trap."""
 SECONDS = 60.0
-AT_ONCE, WRITES_AT_ONCE = 16, 100
+AT_ONCE, WRITES_AT_ONCE = 16, 32
 ATTEMPTS = 4
 TEMPORARY = {
     "PEAQOS_IDENTITY_UNAVAILABLE": "the MCR API does not see the machine yet",
@@ -97,6 +98,7 @@ class HttpApi:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._write_slots = asyncio.Semaphore(WRITES_AT_ONCE)
         self._sleep = sleep
+        self.lists = Listings(self.items)
         self.writes = 0
 
     @property

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from reconciler.adapters import abi, reverts
 from reconciler.adapters.chain import contract_address
 from reconciler.adapters.http_api import HttpApi
+from reconciler.adapters.listing import Listing
 from reconciler.adapters.views import Views
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.fleet import ContractAddresses
@@ -14,6 +15,8 @@ from reconciler.core.ports import Json, Receipt, Sink, Stored
 from reconciler.core.text import visible
 
 READ_ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
+MOST_ANSWERS = 20_000
+"""Answers that are kept to be given again: what is asked twice is asked about one machine, and soon."""
 T = TypeVar("T")
 
 
@@ -43,7 +46,6 @@ class WorldReader:
         self._sink = sink
         self._now = now
         self._answers: dict[object, asyncio.Future[Any]] = {}
-        self._indexes: dict[tuple[str, tuple[str, ...]], dict[str, Json]] = {}
 
     @property
     def block(self) -> int:
@@ -53,7 +55,8 @@ class WorldReader:
         return self._now
 
     async def view(self, contract: str, function: str, *args: object) -> tuple[Any, ...]:
-        return await self._once((contract, function, args), lambda: self._view(contract, function, args))
+        key = (contract, function, args)
+        return await self._of_block(key, lambda: self._view(contract, function, args))
 
     async def _view(self, contract: str, function: str, args: tuple[object, ...]) -> tuple[Any, ...]:
         to = contract_address(self._contracts, contract)
@@ -68,7 +71,15 @@ class WorldReader:
             raise Unreachable(f"{contract}: {error.message}", hint=hint) from None
 
     async def balance(self, address: str) -> int:
-        return await self._once(("balance", address), lambda: self._views.balance(address))
+        return await self._of_block(("balance", address), lambda: self._views.balance(address))
+
+    async def _of_block(self, key: object, ask: Callable[[], Awaitable[T]]) -> T:
+        """What holds for all who look at this block. That there was no answer holds only for those who asked."""
+        try:
+            return await _once(self._views.answers, key, ask)
+        except (Unreachable, asyncio.CancelledError):
+            self._views.answers.pop(key, None)
+            raise
 
     async def attribute(self, account: str, name: str) -> str | None:
         try:
@@ -85,24 +96,22 @@ class WorldReader:
         return dict(zip(wanted, values, strict=True))
 
     async def items(self, *path: str) -> Sequence[Json]:
-        api = _configured(self._markets, "services.markets")
-        return await self._once(("items", path), lambda: api.items(path))
+        return (await self._list(path)).items
 
     async def find(self, field: str, value: str, *path: str) -> Json | None:
-        items = await self.items(*path)
-        index = self._indexes.get((field, path))
-        if index is None:
-            index = {str(item.get(field)).lower(): item for item in reversed(items)}
-            self._indexes[field, path] = index
-        return index.get(value.lower())
+        return (await self._list(path)).find(field, value)
+
+    async def _list(self, path: tuple[str, ...]) -> Listing:
+        api = _configured(self._markets, "services.markets")
+        return await _once(self._answers, ("items", path), lambda: api.lists.get(path))
 
     async def item(self, *path: str) -> Json:
         api = _configured(self._markets, "services.markets")
-        return await self._once(("item", path), lambda: api.item(path))
+        return await _once(self._answers, ("item", path), lambda: api.item(path))
 
     async def mcr(self, *path: str) -> Json:
         api = _configured(self._mcr, "services.mcr")
-        return await self._once(("mcr", path), lambda: api.get(path))
+        return await _once(self._answers, ("mcr", path), lambda: api.get(path))
 
     def receipt(self, name: str) -> Receipt | None:
         return self._receipts.receipt(name)
@@ -110,11 +119,14 @@ class WorldReader:
     async def stored(self, name: str) -> Stored:
         return self._sink.stored(name)
 
-    async def _once(self, key: object, ask: Callable[[], Awaitable[T]]) -> T:
-        if key not in self._answers:
-            self._answers[key] = asyncio.ensure_future(ask())
-        answer: T = await self._answers[key]
-        return answer
+
+async def _once(answers: dict[object, asyncio.Future[Any]], key: object, ask: Callable[[], Awaitable[T]]) -> T:
+    # The last to be asked for come last.
+    answer: asyncio.Future[T] = answers.pop(key) if key in answers else asyncio.ensure_future(ask())
+    answers[key] = answer
+    if len(answers) > MOST_ANSWERS:
+        del answers[next(iter(answers))]
+    return await answer
 
 
 def _configured(api: HttpApi | None, setting: str) -> HttpApi:

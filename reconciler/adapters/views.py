@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from reconciler.adapters import abi, aggregate, reverts
 from reconciler.adapters.rpc import Rpc, RpcError
 from reconciler.core.errors import Rejected, Unreachable
+from reconciler.core.ports import Block
 
 GET_BALANCE = "getEthBalance(address)(uint256)"
 GROUP = 400
@@ -30,6 +32,8 @@ class Views:
         self._block = hex(block)
         self._waiting: list[_Waiting] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self.answers: dict[object, asyncio.Future[Any]] = {}
+        """What was asked of this block and answered, by question."""
 
     async def read(self, to: str, data: bytes) -> bytes:
         """Returned bytes. Rejected for a revert with a reason; Unreachable for anything that is not an answer."""
@@ -97,6 +101,22 @@ class Views:
             return bytes.fromhex(str(answer).removeprefix("0x"))
         except ValueError:
             raise Unreachable("eth_call was answered with something of another shape") from None
+
+
+class Outlook:
+    """Hands out views of the newest block. While the chain stands still, nothing is asked of it twice."""
+
+    def __init__(self, rpc: Rpc, multicall: str | None) -> None:
+        self._rpc = rpc
+        self._multicall = multicall
+        self._head = ""
+        self._views: Views | None = None
+
+    def at(self, block: Block) -> Views:
+        # By hash: after a reorganisation another block has the same number.
+        if self._views is None or self._head != block.hash:
+            self._head, self._views = block.hash, Views(self._rpc, self._multicall, block.number)
+        return self._views
 
 
 def _failure(data: bytes, message: str) -> Rejected | Unreachable:

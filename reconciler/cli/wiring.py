@@ -30,13 +30,13 @@ from reconciler.adapters.secrets import Missing, Secrets
 from reconciler.adapters.sinks import ActionsSink, CheckedSink, CommandSink, DirectorySink, EnvFileSink
 from reconciler.adapters.totp import Pace, UsedSteps
 from reconciler.adapters.vault import VaultSink
-from reconciler.adapters.views import Views
+from reconciler.adapters.views import Outlook
 from reconciler.cli.options import Options
 from reconciler.core.effects import Signer
 from reconciler.core.errors import ConfigError, Unreachable
 from reconciler.core.fleet import Agent, Fleet, KeyRef, Machine, Operator, Service
 from reconciler.core.kind import AnyKind, Resource
-from reconciler.core.ports import Reader
+from reconciler.core.ports import Block, Reader
 from reconciler.engine.events import Event
 from reconciler.engine.world import Settings, World
 from reconciler.kinds import discover
@@ -161,9 +161,10 @@ async def connected(
         abilities = await probe(chain, rpc, network, [o.address or "" for o in fleet.operators.values()])
         sink = _sink(fleet, options.file.parent, project.secrets)
 
+        outlook = Outlook(rpc, network.contracts.multicall if abilities.multicall else None)
+
         async def snapshot(block: int) -> Reader:
-            head = await _caught_up(chain, block)
-            views = Views(rpc, network.contracts.multicall if abilities.multicall else None, head)
+            views = outlook.at(await _caught_up(chain, block))
             return WorldReader(
                 views, network.contracts, markets=markets, mcr=mcr, receipts=journal, sink=sink, now=time.time()
             )
@@ -214,15 +215,15 @@ def _api(
     return api
 
 
-async def _caught_up(chain: RpcChain, block: int) -> int:
-    """Number of the newest block, once it is at least `block`."""
+async def _caught_up(chain: RpcChain, block: int) -> Block:
+    """The newest block, once it is at least `block`."""
     seen, moved, begun = -1, 0.0, time.monotonic()
     while True:
-        now, head = time.monotonic(), (await chain.head()).number
-        if head >= block:
+        now, head = time.monotonic(), await chain.head()
+        if head.number >= block:
             return head
-        if head != seen:
-            seen, moved = head, now
+        if head.number != seen:
+            seen, moved = head.number, now
         if now - begun >= LAG_SECONDS or now - moved >= STILL_SECONDS:
             break
         await asyncio.sleep(0.1)

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
+from operator import is_
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -58,7 +59,10 @@ Resolve = Callable[[Placeholder], object | None]
 
 
 def bind(value: T, resolve: Resolve) -> T:
-    """`value` with every placeholder that `resolve` knows replaced; unknown ones (None) stay."""
+    """`value` with every placeholder that `resolve` knows replaced; unknown ones (None) stay.
+
+    What nothing was replaced in is the same object afterwards: a large fleet is not held twice.
+    """
     return _bind(value, resolve)  # type: ignore[no-any-return]
 
 
@@ -71,9 +75,11 @@ def _bind(value: Any, resolve: Resolve) -> Any:
     if isinstance(value, Address | str | int):
         return value
     if isinstance(value, tuple):
-        return tuple(_bind(item, resolve) for item in value)
+        items = tuple(_bind(item, resolve) for item in value)
+        return value if all(map(is_, items, value)) else items
     if isinstance(value, Mapping):
-        return {key: _bind(item, resolve) for key, item in value.items()}
+        bound = {key: _bind(item, resolve) for key, item in value.items()}
+        return value if all(map(is_, bound.values(), value.values())) else bound
     if is_dataclass(value) and not isinstance(value, type):
         changes = {f.name: _bind(getattr(value, f.name), resolve) for f in fields(value)}
         changed = {name: new for name, new in changes.items() if new is not getattr(value, name)}

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, is_dataclass
+from functools import cached_property
 from typing import Any
 
 from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, placeholders
@@ -68,7 +69,7 @@ class Plan:
     gas_price: int = 0
     notices: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def acting(self) -> tuple[PlannedChange, ...]:
         return tuple(change for change in self.changes if change.action.acts)
 
@@ -101,8 +102,7 @@ def build_plan(scene: Scene) -> Plan:
     needs = {address: tuple(r.kind.needs(r.spec)) for address, r in resources.items()}
     order = ordered({address: [need.address for need in wanted] for address, wanted in needs.items()})
     known = known_outputs(scene)
-    alone = [judge(scene, resources[address], known) for address in order]
-    burdens = _burdens(alone, scene.gas_price)
+    burdens = _burdens((judge(scene, resources[address], known) for address in order), scene.gas_price)
     done: dict[Address, PlannedChange] = {}
     for address in order:
         change = judge(scene, resources[address], _resolver(known, burdens, done))
@@ -112,7 +112,8 @@ def build_plan(scene: Scene) -> Plan:
 
 def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
     """What to do with one resource as it stands now, its needs aside."""
-    bound = Resource(resource.kind, bind(resource.spec, resolve))
+    spec = bind(resource.spec, resolve)
+    bound = resource if spec is resource.spec else Resource(resource.kind, spec)
     observation = scene.observations[resource.address]
     if isinstance(observation, Unreadable):
         return PlannedChange(bound, Action.BLOCKED, observation.reason, unreadable=True)
@@ -247,7 +248,7 @@ def _resolver(known: Resolve, burdens: Mapping[str, int], done: Mapping[Address,
     return resolve
 
 
-def _burdens(changes: Collection[PlannedChange], gas_price: int) -> dict[str, int]:
+def _burdens(changes: Iterable[PlannedChange], gas_price: int) -> dict[str, int]:
     steps = (step for change in changes if change.action.acts for step in change.steps)
     return {str(signer): cost.deposit + cost.gas for signer, cost in cost_of(steps, gas_price).items()}
 

@@ -1,7 +1,7 @@
 """Reading the world and planning against it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -19,8 +19,15 @@ from reconciler.engine.world import World
 
 MOST_GAS = 8_000_000
 """Gas of the probes that are tried by one call: nodes limit what a call may take."""
+SLICE, SLICES_AT_ONCE = 2000, 2
+"""Resources that are looked at together: while services are slow to answer for some, the chain is asked for others."""
 T = TypeVar("T")
 Probe = tuple[Address, tuple[ChainCall, ...]]
+
+
+def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """`items` in parts of `size`."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 async def observe(resource: Resource, reader: Reader) -> Observation[Any]:
@@ -42,15 +49,21 @@ async def _clearly(reading: Awaitable[T]) -> T | Unreadable:
 async def observe_all(
     resources: Sequence[Resource], reader: Reader, tick: Callable[[], None] = lambda: None
 ) -> dict[Address, Observation[Any]]:
-    """Everything at once; `tick` is called after each."""
+    """Everything, so much of it at once as fills the batches that reads travel in; `tick` is called after each."""
+    found: dict[Address, Observation[Any]] = {}
+    # What is about one machine asks the same questions, so it is looked at together.
+    slices = batched(sorted(resources, key=lambda r: r.address.name.partition("/")[0]), SLICE)
 
-    async def one(resource: Resource) -> Observation[Any]:
-        found = await observe(resource, reader)
+    async def one(resource: Resource) -> None:
+        found[resource.address] = await observe(resource, reader)
         tick()
-        return found
 
-    found = await asyncio.gather(*(one(resource) for resource in resources))
-    return {resource.address: observation for resource, observation in zip(resources, found, strict=True)}
+    async def work() -> None:
+        for part in slices:
+            await asyncio.gather(*(one(resource) for resource in part))
+
+    await asyncio.gather(*(work() for _ in range(SLICES_AT_ONCE)))
+    return found
 
 
 async def find_strays(kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader) -> tuple[list[Resource], list[str]]:
