@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.adapters.probes import NOBODY
 from reconciler.adapters.totp import PERIOD
 from reconciler.cli.preflight import Finding, Level, chain_findings
+from reconciler.cli.provenance import Sources
 from reconciler.cli.wiring import Project, Session
 from reconciler.core.change import Action
 from reconciler.core.effects import ChainCall, ChainGroup, CodedRequest, Signer, Step
@@ -36,6 +37,8 @@ class Planned:
     """What each account that is to pay holds."""
     moved: Movements = field(default_factory=dict)
     """Who moved what differs."""
+    sources: Sources = field(default_factory=dict)
+    """Where fields come from, if that was asked."""
 
 
 @dataclass(frozen=True)
