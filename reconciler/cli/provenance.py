@@ -1,26 +1,25 @@
 """Where the fields of a plan come from, for `plan --explain`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from reconciler.cli.wiring import Project
 from reconciler.core.address import Address, Output, placeholders
 from reconciler.core.kind import Resource
 from reconciler.core.plan import Plan
+from reconciler.manifest.parse import Manifest
 from reconciler.manifest.provenance import Provenance
 
 Sources = Mapping[Address, Mapping[str, str]]
 NOWHERE = "not from the manifest"
 
 
-def sources(project: Project, plan: Plan) -> Sources:
-    """By resource and field; of those that are as declared too."""
-    provenance = Provenance(project.manifest)
-    # Before anything is bound: what is known of another resource still says of which.
-    resources = {resource.address: resource for resource in project.resources}
+def sources(manifest: Manifest, resources: Iterable[Resource], plan: Plan) -> Sources:
+    """By resource and field, of those that are as declared too. `resources` are those of the fleet, nothing bound."""
+    provenance = Provenance(manifest)
+    declared = {resource.address: resource for resource in resources}
     return {
-        change.address: _of(resources[change.address], [f.field for f in change.fields], provenance)
+        change.address: _of(declared[change.address], [f.field for f in change.fields], provenance)
         for change in plan.changes
-        if change.address in resources
+        if change.address in declared
     }
 
 
@@ -35,5 +34,6 @@ def _of(resource: Resource, differing: list[str], provenance: Provenance) -> dic
 def _source(resource: Resource, name: str, value: object, provenance: Provenance) -> str:
     if places := tuple(resource.kind.written(resource.spec, name)):
         return provenance.first(places)
+    # Not bound yet: so it still says which resource it is known from.
     named = dict.fromkeys(str(p.address) for p in placeholders(value) if isinstance(p, Output))
     return ", ".join(named) or NOWHERE

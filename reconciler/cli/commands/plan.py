@@ -27,7 +27,8 @@ def command(options: Options, detailed_exitcode: bool, allow_token_loss: bool, e
     """Show what apply would do, what it costs, and what is in the way."""
     session, planned = asyncio.run(make(options, allow_token_loss=allow_token_loss))
     if explain:
-        planned = replace(planned, sources=sources(session.project, planned.plan))
+        project = session.project
+        planned = replace(planned, sources=sources(project.manifest, project.resources, planned.plan))
     print_plan(options, session, planned)
     return exit_code(planned, detailed=detailed_exitcode)
 

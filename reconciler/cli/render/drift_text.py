@@ -13,10 +13,11 @@ from reconciler.core.plan import Plan
 
 WHERE = {
     Moved.WORLD: "moved in the world",
-    Moved.MANIFEST: "in the manifest",
-    Moved.BOTH: "in both",
-    Moved.UNKNOWN: "not known where",
+    Moved.MANIFEST: "moved in the manifest",
+    Moved.BOTH: "moved in both",
+    Moved.UNKNOWN: "moved, not known where",
 }
+"""In the order in which they are told."""
 
 
 def render_drift(plan: Plan, console: Console, *, verbose: bool, remarks: Remarks) -> None:
@@ -27,7 +28,8 @@ def render_drift(plan: Plan, console: Console, *, verbose: bool, remarks: Remark
 
 def drift_summary(plan: Plan, movements: Movements) -> str:
     """The one line that people and CI read."""
-    parts = [f"{_amount(amount)} {WHERE[mover]}" for mover, amount in counted(movements).items() if amount]
+    amounts = counted(movements)
+    parts = [f"{_amount(amounts[mover])} {where}" for mover, where in WHERE.items() if amounts[mover]]
     unreadable = sum(change.unreadable for change in plan.changes)
     refused = sum(c.action is Action.BLOCKED and not c.unreadable and c.address not in movements for c in plan.changes)
     others = {"unreadable": unreadable, "blocked": refused, "not in the manifest": plan.count(Action.UNMANAGED)}
