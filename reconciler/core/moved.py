@@ -19,7 +19,7 @@ class Moved(StrEnum):
     WORLD = "world"
     BOTH = "both"
     UNKNOWN = "unknown"
-    """Nothing is recorded to tell by."""
+    """Nothing is recorded to tell by; or neither moved, and it is the rest of the plan that asks for the change."""
 
 
 @dataclass(frozen=True)
