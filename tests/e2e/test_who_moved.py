@@ -134,3 +134,16 @@ def test_a_journal_of_a_newer_version_is_refused(new_yard: MakeYard) -> None:
     ran = yard.run("drift")
     assert ran.code == 1
     assert "newer fleetctl" in ran.said
+
+
+def test_drift_needs_no_key(new_yard: MakeYard) -> None:
+    yard = new_yard(1)
+    assert yard.run("apply", "--yes").code == 0
+    tamper(yard, "air-001", "documentation_url", "https://elsewhere.example.com")
+    yard.manifest["operator"]["address"] = yard.operator.address
+    del yard.environ["PEAQOS_PRIVATE_KEY"]
+    for path in (yard.root / "keys").iterdir():
+        path.unlink()
+    drift = yard.run("drift", "--output", "json")
+    assert drift.code == 2, drift.said
+    assert moved(drift) == {"machine_did/air-001": {"documentation_url": "world"}}
