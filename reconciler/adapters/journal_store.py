@@ -11,14 +11,14 @@ import queue
 import sqlite3
 import threading
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from reconciler.core.errors import Corrupt, FleetError, JournalError
 from reconciler.core.ports import Entry, Label, Mined, Receipt, Sent
 
-VERSION = 1
+VERSION = 2
 MEMORY = Path(":memory:")
 TOGETHER = 256
 """Writes that share one commit at most."""
@@ -35,6 +35,9 @@ create table if not exists intents (
 create index if not exists intents_by_hash on intents(hash);
 create index if not exists open_intents on intents(outcome) where outcome = 'pending';
 create table if not exists receipts (name text primary key, body text not null) without rowid;
+create table if not exists applied (
+  fleet text not null, address text not null, body text not null, primary key (fleet, address)
+) without rowid;
 """
 Statement = tuple[str, Sequence[object]]
 
@@ -149,6 +152,17 @@ class JournalStore:
     def receipt(self, name: str) -> Receipt | None:
         rows = self._read("select body from receipts where name = ?", name)
         return Receipt(**json.loads(str(rows[0][0]))) if rows else None
+
+    async def remember(self, fleet: str, converged: Mapping[str, str]) -> None:
+        known = self.remembered(fleet)
+        insert = "insert or replace into applied values (?,?,?)"
+        news = [(insert, (fleet, name, body)) for name, body in converged.items() if known.get(name) != body]
+        if news:
+            await self._write(news)
+
+    def remembered(self, fleet: str) -> Mapping[str, str]:
+        rows = self._read("select address, body from applied where fleet = ?", fleet)
+        return {str(address): str(body) for address, body in rows}
 
     def entries(self, limit: int = 1000) -> Sequence[Entry]:
         rows = self._read(

@@ -3,18 +3,22 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reconciler.adapters.probes import NOBODY
 from reconciler.adapters.totp import PERIOD
 from reconciler.cli.preflight import Finding, Level, chain_findings
+from reconciler.cli.provenance import Sources
 from reconciler.cli.wiring import Project, Session
+from reconciler.core.change import Action
 from reconciler.core.effects import ChainCall, ChainGroup, CodedRequest, Signer, Step
-from reconciler.core.fleet import Mistake
+from reconciler.core.fleet import Fleet, Mistake
 from reconciler.core.guards import Refusal, refusals
 from reconciler.core.money import format_amount
+from reconciler.core.moved import Applied, Movements, movements
 from reconciler.core.plan import Plan, Scene
 from reconciler.core.ports import Reader
+from reconciler.engine.execute import Result
 from reconciler.engine.survey import advice, find_strays, observe_all, survey
 
 LEGACY = (
@@ -31,6 +35,10 @@ class Planned:
     block: int
     wei: Mapping[Signer, int]
     """What each account that is to pay holds."""
+    moved: Movements = field(default_factory=dict)
+    """Who moved what differs."""
+    sources: Sources = field(default_factory=dict)
+    """Where fields come from, if that was asked."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,21 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
     plan, scene = await survey(world, scene, reader.block)
     plan = replace(plan, notices=(*plan.notices, *_pacing(plan)))
     wei = await _balances(session, plan, reader)
-    return Planned(plan, scene, tuple(await _refusals(session, plan, wishes, wei, reader.block)), reader.block, wei)
+    refused = tuple(await _refusals(session, plan, wishes, wei, reader.block))
+    moved = movements(plan, scene.observations, world.journal.remembered(memory_of(project.fleet)))
+    return Planned(plan, scene, refused, reader.block, wei, moved)
+
+
+def memory_of(fleet: Fleet) -> str:
+    """Under what name the journal remembers what this fleet was when it converged."""
+    return f"{fleet.name} on {fleet.network.chain_id}"
+
+
+async def remember(session: Session, planned: Planned, result: Result) -> None:
+    """Keep what this apply found or made as declared, so that a later plan can tell who moved."""
+    calm = [change.resource for change in planned.plan.changes if change.action is Action.NO_OP]
+    converged = {str(each.address): Applied.of(each).text() for each in (*calm, *result.converged.values())}
+    await session.world.journal.remember(memory_of(session.project.fleet), converged)
 
 
 def _placed(project: Project, advised: Sequence[Mistake]) -> dict[str, None]:

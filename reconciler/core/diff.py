@@ -13,7 +13,7 @@ _ACCOUNT = re.compile(r"(did:[\w:]+:)?0x[0-9a-fA-F]{40}")
 
 
 def same(declared: Any, observed: Any) -> bool:
-    """Equal as data: numbers by value (5 is 5.0), sequences as sets of items, maps by content.
+    """Equal as data: numbers by value (5 is 5.0), sequences as sets of items, maps by content, null for absent there.
 
     The letters of an account address, or of the DID of one, have no case: it is only a checksum.
     """
@@ -27,9 +27,9 @@ def same(declared: Any, observed: Any) -> bool:
 
 
 def _listed(value: Any) -> Any:
-    """`value` with plain lists and dicts, as JSON has them."""
+    """`value` with plain lists and dicts, as JSON has them, and nothing in a dict that is null."""
     if isinstance(value, Mapping):
-        return {key: _listed(item) for key, item in value.items()}
+        return {key: _listed(item) for key, item in value.items() if item is not None}
     return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
 
 

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from reconciler.core.address import Address
 from reconciler.core.change import FieldChange
+from reconciler.core.diff import same
 from reconciler.core.effects import Step
-from reconciler.core.fleet import Fleet, Mistake, Prunable, Section
+from reconciler.core.fleet import Fleet, Loc, Mistake, Prunable, Section
 from reconciler.core.observation import Observation
 from reconciler.core.ports import Reader
 
@@ -119,7 +120,30 @@ class Kind(ABC, Generic[SpecT, StateT]):
 
     def creates(self, spec: SpecT) -> tuple[FieldChange, ...]:
         """What a creation shows in the plan."""
-        return ()
+        declared = self.declared(spec).items()
+        return tuple(FieldChange(name, None, value) for name, value in declared if value not in (None, [], ()))
+
+    def declared(self, spec: SpecT) -> Mapping[str, object]:
+        """The value of every field that `diff` may name; None where nothing must be there.
+
+        What the manifest leaves to the server is not in it. Never a secret: this is what is remembered of an apply.
+        """
+        return {}
+
+    def subject(self, spec: SpecT) -> str:
+        """Which one thing in the world is meant, such as an account, where the address alone does not say so."""
+        return ""
+
+    def kept(self, field: str, declared: object, observed: object) -> bool:
+        """Whether a field that was seen as declared still is: `observed` is as `diff` shows it, before a change."""
+        return same(declared, observed)
+
+    def written(self, spec: SpecT, field: str) -> Iterable[Loc]:
+        """Where the manifest may give the field's value: the first place that is there does. None means it never does.
+
+        Machines are named, not counted: machines, press-07, market, displayName.
+        """
+        return (("machines", spec.address.name.split("/")[0]),)
 
     def equal(self, spec: SpecT, state: StateT) -> str:
         """Why there is nothing to do."""

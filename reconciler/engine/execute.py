@@ -46,6 +46,8 @@ class Result:
     transactions: int = 0
     writes: int = 0
     unsettled: list[str] = field(default_factory=list)
+    converged: dict[Address, Resource] = field(default_factory=dict)
+    """What was read back as declared, with its spec bound."""
     reorged: bool = False
     """True where blocks that were built upon left the chain: what was read from them must be read again."""
 
@@ -59,6 +61,7 @@ class Result:
             self.transactions + later.transactions,
             self.writes + later.writes,
             later.unsettled,
+            {**self.converged, **later.converged},
             later.reorged,
         )
 
@@ -136,6 +139,7 @@ class Execution:
         for _ in range(ROUNDS):
             now = await self._ready(resource)
             if now.action is Action.NO_OP:
+                self._result.converged[change.address] = now.resource
                 return
             if not now.action.acts:
                 refused = Deferred if now.action is Action.PARKED else Rejected
@@ -256,6 +260,7 @@ class Execution:
         while (now := await self._judge(resource, block)).action is not Action.NO_OP:
             if not await waited.more():
                 raise NotConverged(_still(now), hint="plan again to see what differs")
+        self._result.converged[resource.address] = now.resource
 
     async def _settle(self) -> None:
         try:

@@ -65,6 +65,7 @@ def _located(entry: dict[str, Any], loc: Loc, source: Source, locked: Loc, draft
         return entry
     declared = entry.get("address")
     if declared is None:
+        draft.origins.locked[(*loc, "address")] = source.place(locked)
         return {**entry, "address": address}
     if isinstance(declared, str) and declared.lower() != address.lower():
         line = source.place(locked)[1]

@@ -51,19 +51,22 @@ class Origins:
     machines: list[Entry] = field(default_factory=list)
     named: dict[Loc, Entry] = field(default_factory=dict)
     """Entries of included files, and of the manifest: ("agents", name)."""
+    locked: dict[Loc, Place] = field(default_factory=dict)
+    """Where the lock file has what the manifest leaves out."""
 
     def place(self, loc: Loc, *, key: bool = False) -> Place:
-        entry, rest = self._entry(loc)
+        entry, rest = self.entry(loc)
         return entry.place(rest, key=key)
 
     def text(self, loc: Loc) -> str | None:
-        entry, rest = self._entry(loc)
+        entry, rest = self.entry(loc)
         return entry.text(rest)
 
     def from_row(self, loc: Loc) -> bool:
-        return self._entry(loc)[0].row is not None
+        return self.entry(loc)[0].row is not None
 
-    def _entry(self, loc: Loc) -> tuple[Entry, Loc]:
+    def entry(self, loc: Loc) -> tuple[Entry, Loc]:
+        """The entry that `loc` leads into, and the rest of the way."""
         if loc[:1] == ("machines",) and len(loc) > 1 and isinstance(loc[1], int) and loc[1] < len(self.machines):
             return self.machines[loc[1]], loc[2:]
         if loc[:2] in self.named:

@@ -17,7 +17,7 @@ def test_plan_as_json(new_yard: MakeYard) -> None:
     yard = new_yard(2)
     ran = yard.run("plan", "--output", "json")
     assert ran.code == 0, ran.said
-    assert ran.data["formatVersion"] == "1.0"
+    assert ran.data["formatVersion"] == "1.1"
     assert set(ran.data) >= {"fleet", "network", "digest", "summary", "changes", "cost", "notices", "refusals"}
     assert ran.data["summary"]["create"] == 14
     assert ran.data["cost"]["operator/default"]["bond"] == str(3 * 10**18)

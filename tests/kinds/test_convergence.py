@@ -14,7 +14,7 @@ from reconciler.core.effects import Signer
 from reconciler.core.kind import Resource
 from reconciler.core.plan import Plan, Scene, build_plan, judge, known_outputs
 
-OP, OTHER, AGENT = ACCOUNTS["op"], ACCOUNTS["other"], ACCOUNTS["agent"]
+OP, OTHER, AGENT, AGENT2 = (ACCOUNTS[name] for name in ("op", "other", "agent", "agent2"))
 MACHINES = {"m1": ACCOUNTS["m1"], "m2": ACCOUNTS["m2"]}
 FLEETS = [
     fleet_of(text)[1]
@@ -45,7 +45,7 @@ machines:
 """,
     )
 ]
-SIGNERS = {Signer("operator", "default"): OP, Signer("agent", "ops"): AGENT}
+SIGNERS = {Signer("operator", "default"): OP, Signer("agent", "ops"): AGENT, Signer("agent", "known"): AGENT2}
 SIGNERS |= {Signer("machine", name): account for name, account in MACHINES.items()}
 TEXT = st.sampled_from(["", "1", "2", f"did:peaq:{OP}"])
 OFF = "unreachable"

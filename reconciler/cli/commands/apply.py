@@ -14,14 +14,14 @@ from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.presigned import Presigned
 from reconciler.cli.commands.plan import print_plan
 from reconciler.cli.options import Command, Options
-from reconciler.cli.planning import Planned, Wishes, make_plan
+from reconciler.cli.planning import Planned, Wishes, make_plan, remember
 from reconciler.cli.presigned import FILE, presigned
 from reconciler.cli.render.as_json import dump, plan_data, result_data
 from reconciler.cli.render.progress import Meter, answer
 from reconciler.cli.wiring import Project, Session, alone, connected, open_project
 from reconciler.core.change import Action
 from reconciler.core.effects import SignedRequest, Step
-from reconciler.core.errors import ConfigError, UnsafePlan
+from reconciler.core.errors import ConfigError, JournalError, UnsafePlan
 from reconciler.core.plan import build_plan
 from reconciler.core.ports import Label
 from reconciler.engine.ahead import stale
@@ -101,9 +101,18 @@ async def _apply(
                 result = result.then(await run(options, session, planned, relay))
             code = exit_code(planned, result)
             report(options, session, planned, result, code)
+            await _remember(session, planned, result)
             return code
     finally:
         journal.close()
+
+
+async def _remember(session: Session, planned: Planned, result: Result) -> None:
+    try:
+        await remember(session, planned, result)
+    except JournalError as error:
+        # All is done and told: without this a later plan can only not tell who moved.
+        click.echo(f"Warning: {error}", err=True)
 
 
 def _check(options: Options, session: Session, planned: Planned, wishes: Wishes) -> None:

@@ -1,14 +1,23 @@
-"""fleetctl drift: a plan that answers one question, whether anything differs."""
+"""fleetctl drift: a plan that answers one question, whether anything differs, and says who moved."""
 
 import asyncio
 
 import click
 
-from reconciler.cli.commands.plan import exit_code, show
+from reconciler.cli.commands.plan import exit_code, make, print_plan
 from reconciler.cli.options import Command, Options
+from reconciler.cli.render.drift_text import render_drift
+from reconciler.cli.render.progress import answer
+from reconciler.cli.render.remarks import Remarks
 
 
 @click.command("drift", cls=Command)
 def command(options: Options) -> int:
-    """Compare the world with the manifest. Exit code 2 where they differ."""
-    return exit_code(asyncio.run(show(options)), detailed=True)
+    """Compare the world with the manifest, and both with the last apply. Exit code 2 where they differ."""
+    session, planned = asyncio.run(make(options))
+    if options.json:
+        print_plan(options, session, planned)
+    else:
+        remarks = Remarks(planned.moved)
+        render_drift(planned.plan, answer(options), verbose=options.verbose > 0, remarks=remarks)
+    return exit_code(planned, detailed=True)

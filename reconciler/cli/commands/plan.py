@@ -1,15 +1,18 @@
 """fleetctl plan: what apply would do, and what speaks against it. Never writes anywhere."""
 
 import asyncio
+from dataclasses import replace
 
 import click
 
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import LEGACY, Planned, Wishes, make_plan
+from reconciler.cli.provenance import sources
 from reconciler.cli.render.as_json import dump, plan_data
 from reconciler.cli.render.plan_text import render_plan, render_refusals
 from reconciler.cli.render.progress import Meter, answer
+from reconciler.cli.render.remarks import Remarks
 from reconciler.cli.wiring import Session, connected, open_project
 from reconciler.core.change import Action
 
@@ -19,22 +22,26 @@ CHANGES = 2
 @click.command("plan", cls=Command)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there is anything to do or blocked")
 @click.option("--allow-token-loss", is_flag=True, help="Plan policy changes even where an agent's key is not at hand")
-def command(options: Options, detailed_exitcode: bool, allow_token_loss: bool) -> int:
+@click.option("--explain", is_flag=True, help="Say of every field where its value comes from")
+def command(options: Options, detailed_exitcode: bool, allow_token_loss: bool, explain: bool) -> int:
     """Show what apply would do, what it costs, and what is in the way."""
-    planned = asyncio.run(show(options, allow_token_loss=allow_token_loss))
+    session, planned = asyncio.run(make(options, allow_token_loss=allow_token_loss))
+    if explain:
+        project = session.project
+        planned = replace(planned, sources=sources(project.manifest, project.resources, planned.plan))
+    print_plan(options, session, planned)
     return exit_code(planned, detailed=detailed_exitcode)
 
 
-async def show(options: Options, *, allow_token_loss: bool = False) -> Planned:
-    """Plan and print."""
+async def make(options: Options, *, allow_token_loss: bool = False) -> tuple[Session, Planned]:
+    """A plan, and the session it was made in, closed by now."""
     project = open_project(options)
     journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
     with Meter(options, "reading", len(project.resources)) as meter:
         async with connected(project, options, journal, meter.event) as session:
             wishes = Wishes(project.keyring.declared, allow_token_loss)
             planned = await make_plan(session, wishes, meter.tick)
-    print_plan(options, session, planned)
-    return planned
+    return session, planned
 
 
 def print_plan(options: Options, session: Session, planned: Planned) -> None:
@@ -42,7 +49,8 @@ def print_plan(options: Options, session: Session, planned: Planned) -> None:
         click.echo(dump(plan_data(session, planned)))
         return
     console = answer(options)
-    render_plan(planned.plan, console, verbose=options.verbose > 0)
+    remarks = Remarks(planned.moved, planned.sources)
+    render_plan(planned.plan, console, verbose=options.verbose > 0, remarks=remarks)
     if session.project.fleet.network.live:
         console.print(f"Warning: {LEGACY}")
     render_refusals(planned.refusals, console)

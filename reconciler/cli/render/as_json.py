@@ -1,16 +1,18 @@
 """Plans and results as JSON. `formatVersion` grows its second number with additions, its first with breaks."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from reconciler.cli.planning import Planned
 from reconciler.cli.wiring import Session
 from reconciler.core.change import Action
 from reconciler.core.money import Cost
+from reconciler.core.moved import Movement, counted
 from reconciler.core.plan import PlannedChange, plain
 from reconciler.engine.execute import Result
 
-FORMAT = "1.0"
+FORMAT = "1.1"
 
 
 def plan_data(session: Session, planned: Planned) -> dict[str, Any]:
@@ -23,7 +25,11 @@ def plan_data(session: Session, planned: Planned) -> dict[str, Any]:
         "manifestDigest": session.project.manifest.digest,
         "digest": plan.digest,
         "summary": {str(action): plan.count(action) for action in Action},
-        "changes": [change_data(change) for change in plan.changes],
+        "changes": [
+            change_data(change, planned.moved.get(change.address), planned.sources.get(change.address))
+            for change in plan.changes
+        ],
+        "moved": {mover: dict(amount) for mover, amount in counted(planned.moved).items()},
         "cost": {str(signer): _cost(cost) for signer, cost in plan.costs().items()},
         "notices": list(plan.notices),
         "refusals": [vars(refusal) for refusal in planned.refusals],
@@ -53,17 +59,31 @@ def dump(data: dict[str, Any]) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False)
 
 
-def change_data(change: PlannedChange) -> dict[str, Any]:
+def change_data(
+    change: PlannedChange, movement: Movement | None = None, sources: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """`moved` is null where nothing differs; `source` is there where it was asked for."""
+    movers = movement.fields if movement else {}
+    explained = {} if sources is None else {"sources": dict(sources)}
     return {
         "address": str(change.address),
         "action": change.action,
         "reason": change.reason,
-        "fields": [plain(field) for field in change.fields],
+        "moved": movement.whole if movement else None,
+        "fields": [
+            {
+                **plain(field),
+                "moved": movers.get(field.field),
+                **({"source": sources.get(field.field)} if sources else {}),
+            }
+            for field in change.fields
+        ],
         "steps": [step.title for step in change.steps],
         "irreversible": change.irreversible,
         "rotates": change.rotates,
         "widens": change.widens,
         "unreadable": change.unreadable,
+        **explained,
     }
 
 

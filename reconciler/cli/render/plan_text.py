@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from reconciler.cli.render.remarks import NONE, Remarks
 from reconciler.core.change import Action, FieldChange
 from reconciler.core.effects import Signer
 from reconciler.core.guards import Refusal
@@ -40,20 +41,24 @@ INDENT = " " * 8
 NARROW = 80
 
 
-def render_plan(plan: Plan, console: Console, *, verbose: bool) -> None:
+def render_plan(plan: Plan, console: Console, *, verbose: bool, remarks: Remarks = NONE) -> None:
+    render_changes(plan, console, verbose=verbose, remarks=remarks)
+    render_notes(plan, console)
+    if costs := plan.costs():
+        console.print(_cost_table(costs))
+    console.print(Text(summary(plan), style="bold"))
+
+
+def render_changes(plan: Plan, console: Console, *, verbose: bool, remarks: Remarks = NONE) -> None:
     shown = [change for change in plan.changes if verbose or change.action is not Action.NO_OP]
-    for title, changes in _blocks(shown):
+    for title, changes in _blocks(shown, remarks):
         console.print(Text(title, style="bold"))
         for change in changes:
-            for line in _change(change, verbose):
+            for line in _change(change, verbose, remarks):
                 console.print(line)
         console.print()
     if used := _legend(shown):
         console.print(Text(used, style="dim"))
-    _notes(plan, console)
-    if costs := plan.costs():
-        console.print(_cost_table(costs))
-    console.print(Text(summary(plan), style="bold"))
 
 
 def render_refusals(refusals: Iterable[Refusal], console: Console) -> None:
@@ -99,19 +104,19 @@ def _parts(cost: Cost) -> list[str]:
     return [f"{format_amount(wei, 4).removesuffix(' PEAQ')} {name}" for name, wei in named.items() if wei]
 
 
-def _blocks(changes: Sequence[PlannedChange]) -> list[tuple[str, list[PlannedChange]]]:
+def _blocks(changes: Sequence[PlannedChange], remarks: Remarks) -> list[tuple[str, list[PlannedChange]]]:
     """Changes by the machine (or other name) they are about; machines with the same lines share a block."""
     groups: dict[str, list[PlannedChange]] = {}
     for change in changes:
         groups.setdefault(change.address.name.split("/")[0], []).append(change)
     merged: dict[object, tuple[list[str], list[PlannedChange]]] = {}
     for name, members in groups.items():
-        key = tuple(_signature(change, name) for change in members)
+        key = tuple((*_signature(change, name), remarks.signature(change)) for change in members)
         merged.setdefault(key, ([], members))[0].append(name)
     return [(_title(names), members) for names, members in merged.values()]
 
 
-def _signature(change: PlannedChange, name: str) -> object:
+def _signature(change: PlannedChange, name: str) -> tuple[object, ...]:
     alike = change.action is Action.CREATE
     fields = () if alike else tuple((f.field, str(f.before), str(f.after)) for f in change.fields)
     where = change.address.name.removeprefix(name)
@@ -124,13 +129,14 @@ def _title(names: Sequence[str]) -> str:
     return f"{names[0]} … {names[-1]} ({len(names)} alike, each:)"
 
 
-def _change(change: PlannedChange, verbose: bool) -> list[Text]:
+def _change(change: PlannedChange, verbose: bool, remarks: Remarks) -> list[Text]:
     symbol, style = ("?", "red") if change.unreadable else STYLE[change.action]
     marks = "".join((" !" * change.irreversible, " ↻" * change.rotates, " ▲" * change.widens))
     inner = change.address.name.partition("/")[2]
     label = f"{change.address.kind}{'/' + inner if inner else ''}"
     line = Text.assemble((f"  {symbol:<3} {label:<22}", style), f"  {_what(change)}", (marks, "bold"))
-    return [line, *_details(change, verbose)]
+    line.append(remarks.on_resource(change), "dim")
+    return [line, *_details(change, verbose, remarks)]
 
 
 def _what(change: PlannedChange) -> str:
@@ -140,17 +146,22 @@ def _what(change: PlannedChange) -> str:
     return f"{titles or 'comes with the pairing'}{f' ({change.reason})' if change.reason else ''}"
 
 
-def _details(change: PlannedChange, verbose: bool) -> list[Text]:
+def _details(change: PlannedChange, verbose: bool, remarks: Remarks) -> list[Text]:
+    shown: Mapping[str, object] = {}
     if change.action in (Action.CREATE, Action.BLOCKED, Action.PARKED):
-        shown = change.fields if verbose else ()
-        return [Text(f"{INDENT}{field.field}: {_value(field.after)}", style="dim") for field in shown]
-    return [line for field in change.fields for line in _edited(field)]
+        shown = {field.field: field.after for field in change.fields} if verbose or remarks.explains(change) else {}
+    elif change.action is Action.NO_OP:
+        shown = change.resource.kind.declared(change.resource.spec) if remarks.explains(change) else {}
+    else:
+        return [line for field in change.fields for line in _edited(field, remarks.on_field(change, field.field))]
+    lines = [f"{INDENT}{name}: {_value(value)}{remarks.on_field(change, name)}" for name, value in shown.items()]
+    return [Text(line, style="dim") for line in lines]
 
 
-def _edited(field: FieldChange) -> list[Text]:
+def _edited(field: FieldChange, aside: str) -> list[Text]:
     """On one line where it fits, else with the new value under the old one."""
     forced = " (forces replacement)" * field.replaces + " ▲" * field.widens
-    before, after = f"{field.field}: {_value(field.before)}", f"→ {_value(field.after)}{forced}"
+    before, after = f"{field.field}: {_value(field.before)}", f"→ {_value(field.after)}{forced}{aside}"
     if len(INDENT) + len(before) + len(after) < NARROW:
         return [Text(f"{INDENT}{before} {after}")]
     return [Text(f"{INDENT}{before}"), Text(f"{INDENT}  {after}")]
@@ -173,7 +184,7 @@ def _legend(changes: Sequence[PlannedChange]) -> str:
     return "  ".join(f"{symbol} {meaning}" for symbol, meaning in LEGEND.items() if symbol in used)
 
 
-def _notes(plan: Plan, console: Console) -> None:
+def render_notes(plan: Plan, console: Console) -> None:
     for notice in plan.notices:
         console.print(Text(f"Note: {notice}", style="yellow"))
     for change in plan.changes:

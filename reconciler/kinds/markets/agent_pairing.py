@@ -67,6 +67,10 @@ class Spec(Paired):
     fields: Mapping[str, Any]
     did: str | None = None
     """None where the server may make one up."""
+    policy: str = ""
+    """Name of its policy in the manifest."""
+    place: int = 0
+    """Its place among the machine's pairings."""
     stray: str | None = None
     """Id of a pairing that no entry of the manifest stands for."""
 
@@ -79,7 +83,7 @@ class AgentPairing(Kind[Spec, Json]):
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         policies = _policies(fleet)
         for machine in fleet.machines:
-            for pairing in _declared(machine) if machine.custody != "none" else ():
+            for place, pairing in enumerate(_declared(machine) if machine.custody != "none" else ()):
                 agent = fleet.agents[pairing.agent]
                 policy = policies[pairing.delegation_policy] if pairing.delegation_policy else None
                 yield Spec(
@@ -98,6 +102,8 @@ class AgentPairing(Kind[Spec, Json]):
                         "status": "paused" if pairing.paused else "active",
                     },
                     _did(agent),
+                    pairing.delegation_policy or "",
+                    place,
                 )
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
@@ -249,12 +255,27 @@ class AgentPairing(Kind[Spec, Json]):
         touch = Touch(spec.address.name, Output(spec.address, "updated_at"))
         return (*steps, Step("pause the pairing", HttpRequest("PATCH", path, {"status": "paused"}, touch)))
 
-    def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
-        policy = spec.fields["delegationPolicy"] or {}
-        fields = {name: value for name, value in spec.fields.items() if name != "delegationPolicy"}
-        fields |= {f"delegationPolicy.{name}": value for name, value in policy.items() if value not in (None, [])}
-        fields = {"agentAddress": spec.agent_address, "agentDid": spec.did, **fields}
-        return tuple(FieldChange(name, None, value) for name, value in fields.items() if value is not None)
+    def declared(self, spec: Spec) -> dict[str, object]:
+        who = {"agentAddress": spec.agent_address, "agentDid": spec.did, **spec.fields}
+        policy = who.pop("delegationPolicy", None) or {}
+        fields = {name: value for name, value in who.items() if value is not None}
+        return fields | {f"delegationPolicy.{name}": value for name, value in policy.items()}
+
+    def subject(self, spec: Spec) -> str:
+        return spec.identity_ref
+
+    def written(self, spec: Spec, field: str) -> Iterable[Loc]:
+        agent, pairing = ("agents", spec.agent), ("machines", spec.address.name.split("/")[0], "pairings", spec.place)
+        if field.startswith("delegationPolicy."):
+            return (("delegationPolicies", spec.policy, field.partition(".")[2]),)
+        return {
+            "agentAddress": ((*agent, "address"), (*agent, "key")),
+            "agentDid": ((*agent, "did"),),
+            "agentProvider": ((*agent, "provider"),),
+            "agentRole": ((*pairing, "role"),),
+            "description": ((*pairing, "description"),),
+            "status": ((*pairing, "paused"),),
+        }[field]
 
     def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
         return {"id": state["id"], "updated_at": state.get("updatedAt")}

@@ -10,7 +10,7 @@ from reconciler.core.address import Address
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare
 from reconciler.core.effects import HttpRequest, Step
-from reconciler.core.fleet import Fleet, Name, Section
+from reconciler.core.fleet import Fleet, Loc, Name, Section
 from reconciler.core.kind import Kind
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader, whole
@@ -78,8 +78,11 @@ class MachinePolicyKind(Kind[Spec, State]):
         body = {change.field: change.after for change in fields}
         return (Step("change the policy", HttpRequest("PATCH", ("policies", state.policy["id"]), body)),)
 
-    def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
-        return tuple(FieldChange(name, None, value) for name, value in spec.fields.items())
+    def declared(self, spec: Spec) -> Mapping[str, object]:
+        return spec.fields
+
+    def written(self, spec: Spec, field: str) -> Iterable[Loc]:
+        return (("machinePolicies", spec.address.name, field),)
 
     def outputs(self, spec: Spec, state: State) -> dict[str, object]:
         return {"id": state.policy["id"]}

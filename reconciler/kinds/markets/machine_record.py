@@ -9,7 +9,7 @@ from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare
 from reconciler.core.effects import HttpRequest, Segment, Step, machine_proof, renewed_proof
 from reconciler.core.errors import Rejected
-from reconciler.core.fleet import Fleet, Machine, Mistake, Name, Section
+from reconciler.core.fleet import Fleet, Loc, Machine, Mistake, Name, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, record_of, whole
@@ -165,6 +165,23 @@ class MachineRecord(Kind[Spec, Json]):
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         fields = {"identityRef": spec.identity_ref, **spec.fields}
         return tuple(FieldChange(name, None, value) for name, value in fields.items() if value is not None)
+
+    def declared(self, spec: Spec) -> dict[str, object]:
+        return {**_declared(spec), "status": "active"}
+
+    def subject(self, spec: Spec) -> str:
+        return spec.identity_ref
+
+    def written(self, spec: Spec, field: str) -> Iterable[Loc]:
+        machine, operator = ("machines", spec.address.name), ("operators", spec.operator)
+        market: Loc = (*machine, "market")
+        return {
+            "identityRef": ((*machine, "address"), (*machine, "key")),
+            "displayName": ((*market, "displayName"), (*machine, "name")),
+            "ownerId": ((*market, "ownerId"), (*operator, "address"), (*operator, "key")),
+            "policyIds": ((*market, "policies"),),
+            "identityProof": (),
+        }.get(field, ((*market, field),))
 
     def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
         return {"id": state["id"]}

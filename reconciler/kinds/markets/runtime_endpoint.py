@@ -11,7 +11,7 @@ from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare
 from reconciler.core.effects import HttpRequest, SecretSource, Step, renewed_proof
-from reconciler.core.fleet import Fleet, Mistake, SecretRef, Section
+from reconciler.core.fleet import Fleet, Loc, Mistake, SecretRef, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, record_of
@@ -57,6 +57,8 @@ class Spec:
     """None where the endpoint must not exist."""
     token: Mapping[str, str] | None = None
     """Where its token is kept."""
+    key: str = ""
+    """The provider as the manifest writes it."""
 
 
 class RuntimeEndpointKind(Kind[Spec, Json]):
@@ -76,6 +78,7 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
                     machine.operator,
                     None if endpoint is None else _fields(endpoint),
                     _kept(endpoint),
+                    key,
                 )
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
@@ -116,9 +119,15 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
         secret = None if spec.token is None else SecretSource("authToken", spec.token, what)
         return (Step("set the endpoint", HttpRequest("PUT", path, body, secret=secret), renewal=renewal),)
 
-    def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
+    def declared(self, spec: Spec) -> dict[str, object]:
         fields = {**(spec.fields or {}), "authToken": None if spec.token is None else HIDDEN}
-        return tuple(FieldChange(name, None, value) for name, value in fields.items() if value is not None)
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def subject(self, spec: Spec) -> str:
+        return spec.identity_ref
+
+    def written(self, spec: Spec, field: str) -> Iterable[Loc]:
+        return (("machines", spec.address.name.split("/")[0], "runtimeEndpoints", spec.key, field),)
 
 
 def _fields(endpoint: RuntimeEndpoint) -> dict[str, Any]:

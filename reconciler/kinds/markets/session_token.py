@@ -11,7 +11,7 @@ from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
 from reconciler.core.delegation import Paired, fingerprint
 from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step, renewed_proof
-from reconciler.core.fleet import Duration, Fleet, Mistake, SecretRef, Section
+from reconciler.core.fleet import Duration, Fleet, Loc, Mistake, SecretRef, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, Receipt, Stored, record_of, whole
@@ -80,6 +80,8 @@ class Spec(Paired):
     paused: bool
     retired: str = ""
     """A session that must be replaced, whatever its age."""
+    place: int = 0
+    """Its pairing's place among the machine's."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class SessionToken(Kind[Spec, State]):
         section = fleet.section(TokensSection)
         before = section.tokens.rotate_before if section else None
         for machine in fleet.machines:
-            for pairing in getattr(machine, "pairings", ()) if machine.custody != "none" else ():
+            for place, pairing in enumerate(getattr(machine, "pairings", ()) if machine.custody != "none" else ()):
                 yield Spec(
                     Address(self.name, f"{machine.name}/{pairing.agent}"),
                     f"did:peaq:{machine.address}",
@@ -110,6 +112,7 @@ class SessionToken(Kind[Spec, State]):
                     machine.operator,
                     before,
                     pairing.paused,
+                    place=place,
                 )
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
@@ -170,6 +173,19 @@ class SessionToken(Kind[Spec, State]):
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         return (FieldChange("token", None, "session", note="issued with the pairing"),)
+
+    def declared(self, spec: Spec) -> dict[str, object]:
+        return {"token": "session"}
+
+    def subject(self, spec: Spec) -> str:
+        return spec.identity_ref
+
+    def kept(self, field: str, declared: object, observed: object) -> bool:
+        # Nobody declares a session: one that must be replaced was ended by somebody, or by the clock.
+        return False
+
+    def written(self, spec: Spec, field: str) -> Iterable[Loc]:
+        return (("machines", spec.address.name.split("/")[0], "pairings", spec.place),)
 
     def equal(self, spec: Spec, state: State) -> str:
         if spec.paused:

@@ -10,7 +10,7 @@ from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
-from reconciler.core.fleet import Fleet, Machine, Mistake, Section
+from reconciler.core.fleet import Fleet, Loc, Machine, Mistake, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
@@ -19,6 +19,12 @@ ADD = "addAttribute(address,bytes,bytes,uint32)"
 UPDATE = "updateAttribute(address,bytes,bytes,uint32)"
 REMOVE = "removeAttribute(address,bytes)"
 OWN_NAMES = ("machineId", "nftTokenId", "operator", "documentation_url", "data_api", "data_visibility")
+PLACES = {
+    "documentation_url": ("metadata", "documentationUrl"),
+    "data_api": ("metadata", "dataApi"),
+    "data_visibility": ("v1", "dataVisibility"),
+}
+"""Where a machine declares those of them that it declares at all."""
 FOREVER = 0
 Ascii = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$", max_length=2560)]
 AttributeName = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,64}$")]
@@ -107,8 +113,16 @@ class MachineDid(Kind[Spec, State]):
         signer = Signer("machine", spec.address.name)
         return ChainCall(signer, "did", function, args, deposit=deposit, gas=250_000, purpose="deposit")
 
-    def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
-        return tuple(FieldChange(name, None, value) for name, value in spec.declared.items() if value)
+    def declared(self, spec: Spec) -> dict[str, object]:
+        return {name: value or None for name, value in spec.declared.items()}
+
+    def subject(self, spec: Spec) -> str:
+        return spec.account
+
+    def written(self, spec: Spec, field: str) -> Iterable[Loc]:
+        if field in OWN_NAMES and field not in PLACES:
+            return ()
+        return (("machines", spec.address.name, *PLACES.get(field, ("v1", "attributes", field))),)
 
     def equal(self, spec: Spec, state: State) -> str:
         return f"all {len(spec.declared)} attributes as declared"
@@ -136,6 +150,4 @@ def _text(value: str | None) -> str:
 
 
 def _instead(name: str) -> str:
-    places = {"documentation_url": "metadata.documentationUrl", "data_api": "metadata.dataApi"}
-    places["data_visibility"] = "v1.dataVisibility"
-    return f"set {places[name]} instead" if name in places else "leave it out"
+    return f"set {'.'.join(PLACES[name])} instead" if name in PLACES else "leave it out"

@@ -7,7 +7,7 @@ from typing import Literal
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
-from reconciler.core.fleet import ZERO_ADDRESS, Fleet, Section
+from reconciler.core.fleet import ZERO_ADDRESS, Fleet, Loc, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
@@ -97,6 +97,17 @@ class MachineIdentity(Kind[Spec, State]):
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         return (FieldChange("account", None, spec.account), FieldChange("bond", None, spec.bond))
+
+    def declared(self, spec: Spec) -> dict[str, object]:
+        return {"status": spec.status}
+
+    def subject(self, spec: Spec) -> str:
+        return spec.account
+
+    def written(self, spec: Spec, field: str) -> Iterable[Loc]:
+        machine = ("machines", spec.address.name)
+        account = ((*machine, "address"), (*machine, "key"))
+        return {"account": account, "bond": (), "status": ((*machine, "v1", "status"),)}[field]
 
     def outputs(self, spec: Spec, state: State) -> dict[str, object]:
         own = state.operator in (ZERO_ADDRESS, "")

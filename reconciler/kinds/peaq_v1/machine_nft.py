@@ -7,7 +7,7 @@ from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
 from reconciler.core.errors import Rejected
-from reconciler.core.fleet import Fleet
+from reconciler.core.fleet import Fleet, Loc
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
@@ -70,8 +70,14 @@ class MachineNft(Kind[Spec, State]):
         call = ChainCall(spec.controller, "machineNft", "mint(uint256,address)", args, gas=250_000)
         return (Step("mint the Machine NFT", ChainGroup((call,)), irreversible=True),)
 
-    def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
-        return (FieldChange("recipient", None, spec.account),)
+    def declared(self, spec: Spec) -> dict[str, object]:
+        return {"recipient": spec.account}
+
+    def subject(self, spec: Spec) -> str:
+        return spec.account
+
+    def written(self, spec: Spec, field: str) -> Iterable[Loc]:
+        return tuple(("machines", spec.address.name, key) for key in ("address", "key"))
 
     def outputs(self, spec: Spec, state: State) -> dict[str, object]:
         return {"token": state.token}

@@ -2,13 +2,13 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.address import NEVER, Address, Never, Output
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
-from reconciler.core.fleet import Fleet, Section
+from reconciler.core.fleet import Fleet, Loc, Section
 from reconciler.core.kind import Kind, Need, Strength
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
@@ -115,6 +115,21 @@ class OperatorDid(Kind[Spec, State]):
         empty = State(None, None)
         machines = FieldChange("machines", None, _shown(_merged(spec, empty)), note=_left_out(spec, empty))
         return (FieldChange("machineId", None, spec.machine_id), machines)
+
+    def declared(self, spec: Spec) -> dict[str, object]:
+        return {"machineId": spec.machine_id, "machines": tuple(i for i in spec.machines if not isinstance(i, Never))}
+
+    def subject(self, spec: Spec) -> str:
+        return spec.account
+
+    def kept(self, field: str, declared: object, observed: object) -> bool:
+        if field != "machines" or not isinstance(declared, Sequence):
+            return super().kept(field, declared, observed)
+        # Ids of others may come and go.
+        return set(declared) <= set(_ids(str(observed)) or ())
+
+    def written(self, spec: Spec, field: str) -> Iterable[Loc]:
+        return (("machines",), ("machineSets",), ("include",)) if field == "machines" else ()
 
     def equal(self, spec: Spec, state: State) -> str:
         left_out = _left_out(spec, state)

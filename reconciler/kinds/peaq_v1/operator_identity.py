@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
-from reconciler.core.fleet import Fleet
+from reconciler.core.fleet import Fleet, Loc
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
@@ -49,6 +49,15 @@ class OperatorIdentity(Kind[Spec, State]):
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         return (FieldChange("account", None, spec.account), FieldChange("bond", None, spec.bond))
+
+    def declared(self, spec: Spec) -> dict[str, object]:
+        return {"account": spec.account}
+
+    def subject(self, spec: Spec) -> str:
+        return spec.account
+
+    def written(self, spec: Spec, field: str) -> Iterable[Loc]:
+        return () if field == "bond" else tuple(("operators", spec.address.name, key) for key in ("address", "key"))
 
     def outputs(self, spec: Spec, state: State) -> dict[str, object]:
         return {"id": state.id}

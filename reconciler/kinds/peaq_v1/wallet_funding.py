@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 from reconciler.core.address import Address, Burden
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, CodedRequest, HttpRequest, Signer, Step
-from reconciler.core.fleet import Fleet, Mistake, Operator, Section
+from reconciler.core.fleet import Fleet, Loc, Mistake, Operator, Section
 from reconciler.core.kind import Kind, Need, Strength
-from reconciler.core.money import Amount, format_amount
+from reconciler.core.money import Amount, format_amount, parse_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 
@@ -123,6 +123,18 @@ class WalletFunding(Kind[Spec, State]):
         if spec.station is None:
             return (Step("top up the wallet", transfer, irreversible=True),)
         return (Step("ask the Gas Station", _asked(spec, spec.station, value, transfer), irreversible=True),)
+
+    def declared(self, spec: Spec) -> dict[str, object]:
+        return {"balance": format_amount(spec.below, 18)}
+
+    def subject(self, spec: Spec) -> str:
+        return spec.account
+
+    def kept(self, field: str, declared: object, observed: object) -> bool:
+        return parse_amount(observed) >= parse_amount(declared)
+
+    def written(self, spec: Spec, field: str) -> Iterable[Loc]:
+        return (("v1", "funding", "to"),)
 
     def equal(self, spec: Spec, state: State) -> str:
         return f"holds {format_amount(state.balance)}, not under {format_amount(spec.below)}"
