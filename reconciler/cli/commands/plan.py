@@ -10,6 +10,7 @@ from reconciler.cli.planning import LEGACY, Planned, Wishes, make_plan
 from reconciler.cli.render.as_json import dump, plan_data
 from reconciler.cli.render.plan_text import render_plan, render_refusals
 from reconciler.cli.render.progress import Meter, answer
+from reconciler.cli.selecting import Terms, selected, selects
 from reconciler.cli.wiring import Session, connected, open_project
 from reconciler.core.change import Action
 
@@ -19,19 +20,26 @@ CHANGES = 2
 @click.command("plan", cls=Command)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there is anything to do or blocked")
 @click.option("--allow-token-loss", is_flag=True, help="Plan policy changes even where an agent's key is not at hand")
-def command(options: Options, detailed_exitcode: bool, allow_token_loss: bool) -> int:
+@click.option("--ignore-windows", is_flag=True, help="As if every maintenance window were open")
+@selects
+def command(options: Options, *, detailed_exitcode: bool, only: Terms, skip: Terms, **given: bool) -> int:
     """Show what apply would do, what it costs, and what is in the way."""
-    planned = asyncio.run(show(options, allow_token_loss=allow_token_loss))
+    planned = asyncio.run(show(options, only, skip, **given))
     return exit_code(planned, detailed=detailed_exitcode)
 
 
-async def show(options: Options, *, allow_token_loss: bool = False) -> Planned:
+async def show(
+    options: Options, only: Terms, skip: Terms, *, ignore_windows: bool, allow_token_loss: bool = False
+) -> Planned:
     """Plan and print."""
     project = open_project(options)
+    selection = selected(project, only, skip)
     journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
     with Meter(options, "reading", len(project.resources)) as meter:
         async with connected(project, options, journal, meter.event) as session:
-            wishes = Wishes(project.keyring.declared, allow_token_loss)
+            wishes = Wishes(
+                project.keyring.declared, allow_token_loss, selection=selection, ignore_windows=ignore_windows
+            )
             planned = await make_plan(session, wishes, meter.tick)
     print_plan(options, session, planned)
     return planned
