@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
-from reconciler.core.fleet import Fleet, Machine, Window
+from reconciler.core.fleet import Fleet, Machine, Mistake, Window
 from reconciler.core.schedule import running, starts
 
 LOOKS = 1000
@@ -83,4 +84,23 @@ def held(fleet: Fleet, seconds: float) -> dict[str, str]:
 def concerns(window: Window, machine: Machine) -> bool:
     """Its name is among the patterns, if there are any, and so are all labels that are asked for."""
     named = not window.machines or any(fnmatchcase(machine.name, pattern) for pattern in window.machines)
-    return named and all(fnmatchcase(machine.labels.get(name, ""), value) for name, value in window.labels.items())
+    labels = machine.labels
+    return named and all(name in labels and fnmatchcase(labels[name], value) for name, value in window.labels.items())
+
+
+def mistakes(fleet: Fleet) -> Iterable[Mistake]:
+    """Windows about machines that are not there, and so about nothing."""
+    names = [machine.name for machine in fleet.machines]
+    for index, window in enumerate(fleet.windows):
+        for place, pattern in enumerate(window.machines):
+            if not any(fnmatchcase(name, pattern) for name in names):
+                near = get_close_matches(pattern, names, n=1)
+                hint = f"did you mean `{near[0]}`?" if near else "check the names under machines"
+                loc = ("windows", index, "machines", place)
+                yield Mistake(loc=loc, message=f"no machine is called `{pattern}`", hint=hint)
+        for label, value in window.labels.items():
+            known = sorted({machine.labels[label] for machine in fleet.machines if label in machine.labels})
+            if not any(fnmatchcase(one, value) for one in known):
+                hint = f"there are: {', '.join(known[:8])}" if known else f"no machine has a label `{label}`"
+                loc = ("windows", index, "labels", label)
+                yield Mistake(loc=loc, message=f"no machine has the label `{label}: {value}`", hint=hint)

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from reconciler.core import ignoring
+from reconciler.core import ignoring, windows
 from reconciler.core.errors import ManifestError, Problem
 from reconciler.core.fleet import Fleet, Loc
 from reconciler.core.kind import AnyKind
@@ -141,7 +141,7 @@ def _ask_kinds(fleet: Fleet, kinds: Mapping[str, AnyKind], draft: Draft) -> None
     for kind in kinds.values():
         for mistake in kind.check(fleet):
             draft.problems.add(draft.origins.place(mistake.loc), mistake.message, mistake.hint)
-    for mistake in ignoring.mistakes(fleet, kinds):
+    for mistake in (*ignoring.mistakes(fleet, kinds), *windows.mistakes(fleet)):
         draft.problems.add(draft.origins.place(mistake.loc), mistake.message, mistake.hint)
 
 
