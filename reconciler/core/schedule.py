@@ -1,16 +1,17 @@
-"""Cron rules, time zones and the moments they name. Moments are aware datetimes in UTC."""
+"""Cron rules, time zones and the moments they name. Moments are aware datetimes in UTC.
+
+What reads rules and zones is imported where it is needed: most manifests have no windows, and every command would wait.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Annotated
-from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, WithJsonSchema
 
 
 def _cron(text: str) -> str:
-    # Here and not above: most manifests have no windows, and every command would wait for it.
     from cronsim import CronSim, CronSimError
 
     try:
@@ -28,11 +29,14 @@ def _cron(text: str) -> str:
 
 
 def _zone(text: str) -> str:
-    known = available_timezones()
-    if text not in known:
-        near = get_close_matches(text, known, n=1)
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):
+        near = get_close_matches(text, available_timezones(), n=1)
         hint = f"did you mean `{near[0]}`?" if near else "write it as in `Europe/Berlin`"
-        raise ValueError(f"unknown time zone `{text}`; {hint}")
+        raise ValueError(f"unknown time zone `{text}`; {hint}") from None
     return text
 
 
@@ -42,6 +46,8 @@ TimeZone = Annotated[str, AfterValidator(_zone), WithJsonSchema({"type": "string
 
 def starts(cron: str, zone: str, after: datetime) -> Iterator[datetime]:
     """The moments that a rule names after `after`, by the clocks of its zone."""
+    from zoneinfo import ZoneInfo
+
     from cronsim import CronSim
 
     for moment in CronSim(cron, after.astimezone(ZoneInfo(zone))):
@@ -58,3 +64,10 @@ def running(cron: str, zone: str, seconds: int, now: datetime) -> datetime | Non
             break
         latest = moment + lasting
     return latest
+
+
+def clock(moment: datetime, zone: str) -> str:
+    """What the clocks of a zone show then."""
+    from zoneinfo import ZoneInfo
+
+    return f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone}"

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from zoneinfo import ZoneInfo
 
 from reconciler.core.fleet import Fleet, Machine, Mistake, Window
-from reconciler.core.schedule import running, starts
+from reconciler.core.schedule import clock, running, starts
 
 LOOKS = 1000
 """Beginnings and ends to look at before nobody knows when it changes."""
@@ -25,8 +24,7 @@ class State:
     def __str__(self) -> str:
         if self.until is None:
             return "open" if self.open else "closed, and never open again"
-        when = f"{self.until.astimezone(ZoneInfo(self.zone)):%Y-%m-%d %H:%M} {self.zone}"
-        return f"open until {when}" if self.open else f"closed until {when}"
+        return f"{'open' if self.open else 'closed'} until {clock(self.until, self.zone)}"
 
 
 def judge(windows: Sequence[Window], now: datetime) -> State:
@@ -96,11 +94,15 @@ def mistakes(fleet: Fleet) -> Iterable[Mistake]:
             if not any(fnmatchcase(name, pattern) for name in names):
                 near = get_close_matches(pattern, names, n=1)
                 hint = f"did you mean `{near[0]}`?" if near else "check the names under machines"
-                loc = ("windows", index, "machines", place)
-                yield Mistake(loc=loc, message=f"no machine is called `{pattern}`", hint=hint)
+                yield Mistake(
+                    loc=("windows", index, "machines", place), message=f"no machine is called `{pattern}`", hint=hint
+                )
         for label, value in window.labels.items():
             known = sorted({machine.labels[label] for machine in fleet.machines if label in machine.labels})
             if not any(fnmatchcase(one, value) for one in known):
                 hint = f"there are: {', '.join(known[:8])}" if known else f"no machine has a label `{label}`"
-                loc = ("windows", index, "labels", label)
-                yield Mistake(loc=loc, message=f"no machine has the label `{label}: {value}`", hint=hint)
+                yield Mistake(
+                    loc=("windows", index, "labels", label),
+                    message=f"no machine has the label `{label}: {value}`",
+                    hint=hint,
+                )

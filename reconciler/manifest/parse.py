@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,12 @@ class Manifest:
         """Where this machine is written, seen from the manifest: its file, and the table it is a row of."""
         entry = self.origin.machines[machine]
         files = (entry.file, *([entry.row[0]] if entry.row else []))
-        return tuple(Path(os.path.relpath(file, self.path.parent)).as_posix() for file in files)
+        return tuple(_seen_from(self.path.parent, file) for file in files)
+
+
+@cache
+def _seen_from(directory: Path, file: str) -> str:
+    return Path(os.path.relpath(file, directory)).as_posix()
 
 
 def load(

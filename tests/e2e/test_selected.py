@@ -92,6 +92,23 @@ def test_what_needs_something_skipped_is_not_done(new_yard: MakeYard) -> None:
     yard.check_converged()
 
 
+def test_what_an_earlier_apply_sent_for_others_is_still_wanted(new_yard: MakeYard) -> None:
+    yard = new_yard(2)
+    assert yard.run("apply", "--yes", "--only", "kind=operator_identity").code == 0
+    yard.world.rpc_faults({"action": "dropBefore", "method": "eth_sendRawTransaction", "count": None})
+    lost = yard.run("apply", "--yes", "--only", "air-001", "--timeout", "3")
+    assert lost.code == 6, lost.said
+    yard.world.well()
+    ran = yard.run("apply", "--yes", "--only", "air-002")
+    assert ran.code == 0, ran.said
+    yard.check_converged("air-002")
+    calls = yard.effects()
+    assert calls["registerFor", yard.accounts["air-001"].address.lower()] == 1
+    assert calls["transfer", yard.operator.address.lower()] == 0, "what was signed for air-001 was burnt"
+    assert yard.run("apply", "--yes").code == 0
+    yard.check_converged()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
