@@ -160,9 +160,10 @@ def scope(selection: Selection, resources: Sequence[Resource], describe: Describ
         [*planned, *(a for address in planned for a in brings[address])],
         lambda address: [n.address for n in needs[address]],
     )
+    watched = looked_at - planned
     return Scope(
         tuple(r for r in resources if r.address in planned),
-        tuple(r for r in resources if r.address in looked_at - planned),
+        tuple(r for r in resources if r.address in watched),
         {address: option for address, option in refused.items() if address not in planned},
         frozenset(planned - set(chosen)),
     )
