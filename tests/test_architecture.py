@@ -45,11 +45,12 @@ HOMES = {
     "pydantic": ("core", "kinds", "manifest", "sandbox"),
     "pydantic_core": ("adapters",),
     "deepdiff": ("core",),
+    "cronsim": ("core",),
     "segno": ("cli",),
 }
 """Every library of others, and the packages that may know it. A new one must be given a home here first."""
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
-SLOW = ("web3", "eth_account", "httpx", "starlette")
+SLOW = ("web3", "eth_account", "httpx", "starlette", "cronsim")
 """Never imported by what must start fast."""
 
 

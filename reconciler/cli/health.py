@@ -13,6 +13,7 @@ from reconciler.core.change import Action
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.observation import Present
 from reconciler.core.plan import PlannedChange
+from reconciler.core.selection import Selection
 
 PAGE = 20
 """Machines of one page of the MCR API (machine-markets-api §7.4)."""
@@ -31,7 +32,7 @@ class Health:
 
     name: str
     sync: str
-    """Synced, OutOfSync, Blocked, Parked or Unknown."""
+    """Synced, OutOfSync, Blocked, Parked, Suspended or Unknown."""
     id: str | None
     rating: str | None
     score: int | None
@@ -44,9 +45,14 @@ class Health:
     """Seconds until the session ends, by agent."""
 
 
-async def survey_health(session: Session) -> list[Health]:
-    """All machines of the manifest. Needs no private key."""
-    planned = await make_plan(session, Wishes(session.project.keyring.declared))
+SUSPENDED = "Suspended"
+
+
+async def survey_health(session: Session, selection: Selection) -> list[Health]:
+    """The machines of the manifest that are chosen. Needs no private key."""
+    wishes = Wishes(session.project.keyring.declared, selection=selection, ignore_windows=True)
+    planned = await make_plan(session, wishes)
+    chosen = {change.resource.machine for change in planned.plan.changes}
     states = {a: o.state for a, o in planned.scene.observations.items() if isinstance(o, Present)}
     ids = {a.name: s.id for a, s in states.items() if a.kind == "machine_identity"}
     ratings, bonds = await asyncio.gather(_ratings(session, ids), _bonds(session, ids))
@@ -58,14 +64,19 @@ async def survey_health(session: Session) -> list[Health]:
         inner.setdefault(address.name.partition("/")[0], {})[address] = state
     rated = {name: (i, bonds.get(i), ratings.get(i, {})) for name, i in ids.items()}
     return [
-        _health(name, changes.get(name, []), inner.get(name, {}), rated.get(name, (None, None, {})))
-        for name in (machine.name for machine in session.project.fleet.machines)
+        _health(
+            name,
+            SUSPENDED if planned.scene.held.get(name) else _sync(changes.get(name, [])),
+            inner.get(name, {}),
+            rated.get(name, (None, None, {})),
+        )
+        for name in (machine.name for machine in session.project.fleet.machines if machine.name in chosen)
     ]
 
 
 def _health(
     name: str,
-    changes: list[PlannedChange],
+    sync: str,
     inner: Mapping[Address, Any],
     rated: tuple[str | None, int | None, Mapping[str, Any]],
 ) -> Health:
@@ -75,7 +86,7 @@ def _health(
     tokens = {a.name.partition("/")[2]: s.seconds_left for a, s in inner.items() if a.kind == "session_token"}
     return Health(
         name,
-        _sync(changes),
+        sync,
         machine_id,
         _if(str, rating.get("mcr")),
         _if(int, rating.get("mcr_score")),

@@ -7,18 +7,23 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.adapters.probes import NOBODY
 from reconciler.adapters.totp import PERIOD
+from reconciler.cli import holding
 from reconciler.cli.preflight import Finding, Level, chain_findings
 from reconciler.cli.provenance import Sources
+from reconciler.cli.selecting import describing, scope_of
 from reconciler.cli.wiring import Project, Session
 from reconciler.core.change import Action
 from reconciler.core.effects import ChainCall, ChainGroup, CodedRequest, Signer, Step
 from reconciler.core.fleet import Fleet, Mistake
 from reconciler.core.guards import Refusal, refusals
+from reconciler.core.ignoring import Ignoring
+from reconciler.core.kind import Resource
 from reconciler.core.money import format_amount
 from reconciler.core.moved import Applied, Movements, movements
 from reconciler.core.plan import Plan, Scene
 from reconciler.core.ports import Reader
 from reconciler.engine.execute import Result
+from reconciler.core.selection import EVERYTHING, Scope, Selection
 from reconciler.engine.survey import advice, find_strays, observe_all, survey
 
 LEGACY = (
@@ -51,20 +56,28 @@ class Wishes:
     allow_widening: bool = False
     ahead: Collection[Signer] = ()
     """Machines whose transactions are signed elsewhere."""
+    selection: Selection = EVERYTHING
+    ignore_windows: bool = False
+    at: float | None = None
+    """The moment that windows are looked at, in seconds; None for now."""
 
 
 async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] = lambda: None) -> Planned:
     """Observe everything at one block, plan, simulate, and check balances and guards. Writes nothing."""
     world, project = session.world, session.project
+    scope = scope_of(project, wishes.selection)
+    resources = (*scope.planned, *scope.watched)
+    now = world.clock.now() if wishes.at is None else wishes.at
+    held = holding.held(project.fleet, now, ignore_windows=wishes.ignore_windows)
     reader = await world.snapshot(0)
     observations, fees, (strays, unseen), advised = await asyncio.gather(
-        observe_all(project.resources, reader, tick),
+        observe_all(resources, reader, tick),
         world.chain.fees(),
-        find_strays(project.kinds, project.fleet, reader),
+        _strays(project, wishes.selection, scope, reader),
         advice(project.kinds, project.fleet, reader),
     )
     scene = Scene(
-        (*project.resources, *strays),
+        (*resources, *strays),
         observations | await observe_all(strays, reader),
         wishes.has_key,
         gas_price=fees.max_fee,
@@ -75,16 +88,21 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
             *_warnings(await chain_findings(session)),
             *unseen,
             *_placed(project, advised),
+            *holding.notices(project.fleet, now, held),
         ),
         unmanaged=frozenset(r.address for r in strays if r.kind.prunable not in project.fleet.prune),
         ahead=wishes.ahead,
+        left_out=scope.left_out,
+        held=held,
+        ignoring=Ignoring.of(project.fleet),
     )
     plan, scene = await survey(world, scene, reader.block)
-    plan = replace(plan, notices=(*plan.notices, *_pacing(plan)))
+    plan = replace(plan, notices=(*plan.notices, *_pacing(plan), *_taken_in(plan, scope)))
     wei = await _balances(session, plan, reader)
-    refused = tuple(await _refusals(session, plan, wishes, wei, reader.block))
+    refused = await _refusals(session, plan, wishes, wei, reader.block)
+    refused += [] if wishes.ignore_windows else holding.refusals(project.fleet, plan, now)
     moved = movements(plan, scene.observations, world.journal.remembered(memory_of(project.fleet)))
-    return Planned(plan, scene, refused, reader.block, wei, moved)
+    return Planned(plan, scene, tuple(refused), reader.block, wei, moved)
 
 
 def memory_of(fleet: Fleet) -> str:
@@ -97,6 +115,25 @@ async def remember(session: Session, planned: Planned, result: Result) -> None:
     calm = [change.resource for change in planned.plan.changes if change.action is Action.NO_OP]
     converged = {str(each.address): Applied.of(each).text() for each in (*calm, *result.converged.values())}
     await session.world.journal.remember(memory_of(session.project.fleet), converged)
+
+
+async def _strays(
+    project: Project, selection: Selection, scope: Scope, reader: Reader
+) -> tuple[list[Resource], list[str]]:
+    """What the manifest does not name, of what the selection is about."""
+    left = {m.name for m in project.fleet.machines} - {resource.machine for resource in scope.planned}
+    strays, unseen = await find_strays(project.kinds, project.fleet, reader, left)
+    describe = describing(project)
+    return [stray for stray in strays if not selection.refused(describe(stray))], unseen
+
+
+def _taken_in(plan: Plan, scope: Scope) -> list[str]:
+    """What was not chosen and is changed all the same."""
+    found = [str(change.address) for change in plan.acting if change.address in scope.taken_in]
+    if not found:
+        return []
+    shown = ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
+    return [f"{len(found)} resource(s) come along, because what --only names cannot do without them: {shown}"]
 
 
 def _placed(project: Project, advised: Sequence[Mistake]) -> dict[str, None]:

@@ -1,7 +1,7 @@
 """Comparing one declared field with one observed field."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deepdiff import DeepDiff
@@ -43,3 +43,9 @@ def compare(declared: Mapping[str, Any], observed: Mapping[str, Any]) -> tuple[F
         for name, value in declared.items()
         if value is not None and (any(placeholders(value)) or not same(value, observed.get(name)))
     )
+
+
+def left_alone(found: Iterable[FieldChange], chosen: Iterable[FieldChange]) -> dict[str, object]:
+    """Observed values, by field, of those differences that are not to be changed."""
+    names = {change.field for change in chosen}
+    return {change.field: change.before for change in found if change.field not in names}

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from reconciler.core.money import Amount
+from reconciler.core.schedule import Cron, TimeZone
 from reconciler.core.urls import PrivateUrl
 
 SectionT = TypeVar("SectionT", bound="Section")
@@ -219,6 +220,50 @@ class Guards(Section):
     """Most resources that one apply may remove or replace."""
 
 
+LabelValue = Annotated[str, Field(pattern=r"^[^,\x00-\x1f\x7f]{1,255}$")]
+Ignored = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9_*?]+\.[^\s,]+$",
+        description="A kind and one of its fields as a plan shows it; `*` and `?` as in file names",
+        examples=["machine_record.displayName", "wallet_funding.*"],
+    ),
+]
+
+
+class Window(Section):
+    """A time in which applies may change things, or may not. Windows that name no machines are about the fleet."""
+
+    allow: Cron | None = None
+    """When it begins: minute, hour, day, month, weekday. Where there are such windows, one of them must be open."""
+    deny: Cron | None = None
+    """When a time begins in which nothing is changed, whatever else allows it."""
+    for_: Duration = Field(alias="for")
+    """How long it lasts, e.g. 2h."""
+    time_zone: TimeZone = "UTC"
+    """Whose clocks the rule is about, e.g. Europe/Berlin."""
+    machines: tuple[str, ...] = ()
+    """Only these machines; `*` and `?` as in file names."""
+    labels: Mapping[Name, LabelValue] = {}
+    """Only machines with all of these labels; patterns as well."""
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "Window":
+        if (self.allow is None) == (self.deny is None):
+            raise ValueError("name exactly one of: allow, deny")
+        if self.for_ == 0:
+            raise ValueError("a window of no length never opens; write for example `for: 2h`")
+        return self
+
+    @property
+    def rule(self) -> str:
+        return self.allow or self.deny or ""
+
+    @property
+    def particular(self) -> bool:
+        return bool(self.machines or self.labels)
+
+
 class Metadata(Section):
     """What a machine says of itself, in any protocol."""
 
@@ -238,6 +283,12 @@ class Machine(Section):
     """`none`: nobody will ever sign for this machine, so it gets its identity and NFT only."""
     operator: Name = "default"
     """Which of the operators registers it."""
+    labels: Mapping[Name, LabelValue] = {}
+    """For --only, --skip and windows; never sent anywhere, unlike market.labels."""
+    suspended: bool = False
+    """It is read and shown, and nothing of it is changed."""
+    ignore: tuple[Ignored, ...] = ()
+    """Fields of this machine's resources that are somebody else's to change."""
     metadata: Metadata = Metadata()
 
 
@@ -252,6 +303,10 @@ class Fleet(Section):
     guards: Guards = Guards()
     prune: tuple[Prunable, ...] = ()
     """What is removed where it exists and the manifest does not name it; all else is only shown."""
+    ignore: tuple[Ignored, ...] = ()
+    """Fields that are somebody else's to change, e.g. machine_record.displayName; machines may name more."""
+    windows: tuple[Window, ...] = ()
+    """When an apply may change things. Looked at when it begins; what has begun is finished."""
     agents: Mapping[Name, Agent] = {}
     machines: tuple[Machine, ...] = ()
 

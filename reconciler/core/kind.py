@@ -50,6 +50,8 @@ class Search(Generic[SpecT]):
     where: str
     find: Callable[[Reader], Awaitable[Iterable[SpecT]]]
     """Their specs, which are not wanted. May fail as `observe` may."""
+    machine: str = ""
+    """The machine whose resources alone are looked for, if it is one's."""
 
 
 class Kind(ABC, Generic[SpecT, StateT]):
@@ -64,6 +66,12 @@ class Kind(ABC, Generic[SpecT, StateT]):
     """What the kind adds to the manifest: place (`fleet`, `fleet.v1`, `machine`, `machine.market`, …) to fields."""
     prunable: ClassVar[Prunable | None] = None
     """The word under `prune` that removes strays of this kind."""
+    fields: ClassVar[tuple[str, ...]] = ()
+    """What `diff` compares, for `ignore` to name; patterns."""
+    within: ClassVar[str] = ""
+    """The manifest's word above these fields, by which `ignore` may name them too."""
+    of_machine: ClassVar[bool] = True
+    """Whether the name of each resource begins with that of a machine."""
 
     @abstractmethod
     def expand(self, fleet: Fleet) -> Iterable[SpecT]:
@@ -163,3 +171,8 @@ class Resource:
     @property
     def address(self) -> Address:
         return self.spec.address
+
+    @property
+    def machine(self) -> str:
+        """The machine it belongs to, or "" where it is the fleet's."""
+        return self.address.name.partition("/")[0] if self.kind.of_machine else ""

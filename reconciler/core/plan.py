@@ -11,6 +11,7 @@ from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder,
 from reconciler.core.change import Action, FieldChange
 from reconciler.core.effects import ChainGroup, CodedRequest, Effect, SignedRequest, Signer, Step, signer_of
 from reconciler.core.graph import ordered
+from reconciler.core.ignoring import Ignoring
 from reconciler.core.kind import Need, Resource, Spec, Strength
 from reconciler.core.money import Cost, cost_of
 from reconciler.core.observation import SHAPES, Observation, Present, Unreadable
@@ -33,6 +34,11 @@ class Scene:
     """Strays that are shown and left alone."""
     ahead: Collection[Signer] = ()
     """Those whose transactions somebody else signs: their calls are not parked, though no key is at hand."""
+    left_out: Mapping[Address, str] = field(default_factory=dict)
+    """What the plan is not about, and the option that says so. Of these only what others depend on is observed."""
+    held: Mapping[str, str] = field(default_factory=dict)
+    """By machine of which nothing may be changed now: why."""
+    ignoring: Ignoring = field(default_factory=Ignoring)
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class PlannedChange:
     fields: tuple[FieldChange, ...] = ()
     steps: tuple[Step, ...] = ()
     unreadable: bool = False
+    ignored: tuple[FieldChange, ...] = ()
+    """Differences that the manifest says are none."""
 
     @property
     def address(self) -> Address:
@@ -68,6 +76,8 @@ class Plan:
     """In an order in which each comes after what it needs."""
     gas_price: int = 0
     notices: tuple[str, ...] = ()
+    left_out: Mapping[Address, str] = field(default_factory=dict)
+    """What the plan says nothing of, and the option that left it out."""
 
     @cached_property
     def acting(self) -> tuple[PlannedChange, ...]:
@@ -102,12 +112,16 @@ def build_plan(scene: Scene) -> Plan:
     needs = {address: tuple(r.kind.needs(r.spec)) for address, r in resources.items()}
     order = ordered({address: [need.address for need in wanted] for address, wanted in needs.items()})
     known = known_outputs(scene)
-    burdens = _burdens((judge(scene, resources[address], known) for address in order), scene.gas_price)
+    alone = (_held(judge(scene, resources[address], known), scene) for address in order)
+    burdens = _burdens(alone, scene.gas_price)
+    orphans = {n.address: address for address in scene.left_out for n in needs.get(address, ()) if n.triggers}
     done: dict[Address, PlannedChange] = {}
     for address in order:
-        change = judge(scene, resources[address], _resolver(known, burdens, done))
+        change = _held(judge(scene, resources[address], _resolver(known, burdens, done)), scene)
+        change = _answered(change, orphans, scene)
         done[address] = _propagate(change, needs[address], done, scene)
-    return Plan(tuple(done.values()), scene.gas_price, scene.notices)
+    planned = tuple(change for address, change in done.items() if address not in scene.left_out)
+    return Plan(planned, scene.gas_price, scene.notices, scene.left_out)
 
 
 def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
@@ -139,13 +153,21 @@ def _judged(scene: Scene, bound: Resource, state: Any) -> PlannedChange:
         return _removal(bound, state)
     if state is None:
         steps = kind.steps(spec, None, ())
-        change = PlannedChange(bound, Action.CREATE, "", kind.creates(spec), steps)
-    elif fields := kind.diff(spec, state):
-        action = Action.REPLACE if any(f.replaces for f in fields) else Action.UPDATE
-        reason = "; ".join(dict.fromkeys(f.note for f in fields if f.note))
-        change = PlannedChange(bound, action, reason, fields, kind.steps(spec, state, fields))
-    else:
-        return PlannedChange(bound, Action.NO_OP, kind.equal(spec, state))
+        return _permitted(PlannedChange(bound, Action.CREATE, "", kind.creates(spec), steps), scene)
+    return _compared(scene, bound, state)
+
+
+def _compared(scene: Scene, bound: Resource, state: object) -> PlannedChange:
+    kind, spec = bound.kind, bound.spec
+    found = kind.diff(spec, state)
+    fields = tuple(change for change in found if not scene.ignoring.covers(bound, change.field))
+    ignored = tuple(change for change in found if change not in fields)
+    if not fields:
+        reason = "what differs is ignored" if ignored else kind.equal(spec, state)
+        return PlannedChange(bound, Action.NO_OP, reason, ignored=ignored)
+    action = Action.REPLACE if any(f.replaces for f in fields) else Action.UPDATE
+    reason = "; ".join(dict.fromkeys(f.note for f in fields if f.note))
+    change = PlannedChange(bound, action, reason, fields, kind.steps(spec, state, fields), ignored=ignored)
     return _permitted(change, scene)
 
 
@@ -168,6 +190,24 @@ def _permitted(change: PlannedChange, scene: Scene) -> PlannedChange:
             reason = f"{step.otherwise}; pass --allow-token-loss to do it all the same"
             return PlannedChange(change.resource, Action.BLOCKED, reason, change.fields)
     return change
+
+
+def _held(change: PlannedChange, scene: Scene) -> PlannedChange:
+    """`change`, unless nothing of its resource is to be changed now."""
+    option = scene.left_out.get(change.address)
+    why = f"left out by {option}" if option else scene.held.get(change.resource.machine, "")
+    if not why or change.unreadable or change.action in (Action.NO_OP, Action.UNMANAGED):
+        return change
+    return PlannedChange(change.resource, Action.PARKED, why, change.fields, ignored=change.ignored)
+
+
+def _answered(change: PlannedChange, orphans: Mapping[Address, Address], scene: Scene) -> PlannedChange:
+    """`change`, unless it would end a session and what issues the next one is left out."""
+    if change.address not in orphans or not _ends_session(change) or scene.allow_token_loss:
+        return change
+    token = orphans[change.address]
+    reason = f"it would end the session of {token}, which is left out by {scene.left_out[token]}"
+    return PlannedChange(change.resource, Action.BLOCKED, reason, change.fields)
 
 
 def _receivers(effect: Effect) -> Iterator[tuple[str, int]]:
@@ -197,6 +237,9 @@ def _propagate(
     if change.action.acts:
         for action in (Action.BLOCKED, Action.PARKED):
             if stuck := next((d for d in hard if d.action is action), None):
+                if option := scene.left_out.get(stuck.address):
+                    reason = f"needs {stuck.address}, which is left out by {option}"
+                    return PlannedChange(change.resource, Action.BLOCKED, reason, change.fields)
                 reason = f"waits for {stuck.address}, which is {action}"
                 return PlannedChange(change.resource, action, reason, change.fields)
     triggers = {n.address for n in needs if n.triggers}
@@ -212,7 +255,7 @@ def _ends_session(change: PlannedChange) -> bool:
 def _triggered(change: PlannedChange, scene: Scene) -> PlannedChange:
     kind, spec = change.resource.kind, change.resource.spec
     observation = scene.observations[change.address]
-    fields = kind.triggered(spec)
+    fields = tuple(f for f in kind.triggered(spec) if not scene.ignoring.covers(change.resource, f.field))
     if not fields or not isinstance(observation, Present):
         return change
     steps = kind.steps(spec, observation.state, fields)

@@ -1,7 +1,7 @@
 """Reading the world and planning against it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -66,9 +66,15 @@ async def observe_all(
     return found
 
 
-async def find_strays(kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader) -> tuple[list[Resource], list[str]]:
-    """What exists and the manifest does not name, and what to tell where that cannot be read."""
-    searches = [(kind, search) for kind in kinds for search in kind.searches(fleet)]
+async def find_strays(
+    kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader, left: Collection[str] = ()
+) -> tuple[list[Resource], list[str]]:
+    """What exists and the manifest does not name, and what to tell where that cannot be read.
+
+    The fleet is always the whole one, or what it was made smaller by would seem not to be named. What belongs to the
+    machines in `left` is not looked for.
+    """
+    searches = [(kind, search) for kind in kinds for search in kind.searches(fleet) if search.machine not in left]
     found = await asyncio.gather(*(_clearly(search.find(reader)) for _, search in searches))
     strays: list[Resource] = []
     unseen: list[str] = []

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.core.fleet import EvmAddress, Loc, Name, SecretRef
+from reconciler.core.fleet import EvmAddress, Ignored, LabelValue, Loc, Name, SecretRef
 from reconciler.manifest.assemble import TOP
 from reconciler.manifest.draft import Draft
 from reconciler.manifest.problems import nearest, quoted, unknown
@@ -61,6 +61,14 @@ _PATTERNS = {
     _pattern(Name): (
         "not a name: 1 to 63 letters, digits, `.`, `_` or `-`, beginning with a letter or digit",
         "choose another name",
+    ),
+    _pattern(Ignored): (
+        "not a kind and a field",
+        "write for example `machine_record.displayName`, or `wallet_funding.*`",
+    ),
+    _pattern(LabelValue): (
+        "not the value of a label: 1 to 255 characters, none of them a comma",
+        "choose another value",
     ),
 }
 

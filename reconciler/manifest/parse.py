@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from reconciler.core import ignoring, windows
 from reconciler.core.errors import ManifestError, Problem
 from reconciler.core.fleet import Fleet, Loc
 from reconciler.core.kind import AnyKind
@@ -41,6 +44,17 @@ class Manifest:
     def problem(self, loc: Loc, message: str, hint: str = "") -> Problem:
         """A later finding about this fleet, at the place where it was written."""
         return Problem(*self.origin.place(loc), message, hint)
+
+    def files_of(self, machine: int) -> tuple[str, ...]:
+        """Where this machine is written, seen from the manifest: its file, and the table it is a row of."""
+        entry = self.origin.machines[machine]
+        files = (entry.file, *([entry.row[0]] if entry.row else []))
+        return tuple(_seen_from(self.path.parent, file) for file in files)
+
+
+@cache
+def _seen_from(directory: Path, file: str) -> str:
+    return Path(os.path.relpath(file, directory)).as_posix()
 
 
 def load(
@@ -133,6 +147,8 @@ def _ask_kinds(fleet: Fleet, kinds: Mapping[str, AnyKind], draft: Draft) -> None
     for kind in kinds.values():
         for mistake in kind.check(fleet):
             draft.problems.add(draft.origins.place(mistake.loc), mistake.message, mistake.hint)
+    for mistake in (*ignoring.mistakes(fleet, kinds), *windows.mistakes(fleet)):
+        draft.problems.add(draft.origins.place(mistake.loc), mistake.message, mistake.hint)
 
 
 def _digest(texts: Mapping[Path, str]) -> str:

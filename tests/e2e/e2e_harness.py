@@ -23,6 +23,7 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
 from reconciler.cli.main import run
+from reconciler.cli.options import Options
 from reconciler.sandbox.chain import calldata
 from reconciler.sandbox.config import Contracts
 from reconciler.sandbox.info import SandboxInfo
@@ -288,14 +289,14 @@ class Yard:
         self.save()
         return self.run_as_is(*given)
 
-    def run_as_is(self, *given: str) -> Ran:
+    def run_as_is(self, *given: str, options: Options | None = None) -> Ran:
         out, err = io.StringIO(), io.StringIO()
         with (
             _environment(self.environ),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
-            code = run(self.arguments(*given))
+            code = run(self.arguments(*given), options)
         return Ran(code, out.getvalue(), err.getvalue())
 
     def command(self, *given: str) -> list[str]:

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from reconciler.core.address import Address, Output
 from reconciler.core.effects import ChainCall, ChainGroup, CodedRequest, HttpRequest, SignedRequest, Step
 from reconciler.core.fleet import Fleet
+from reconciler.core.ignoring import Ignoring
 from reconciler.core.kind import Resource
 from reconciler.core.money import format_amount, parse_amount
 from reconciler.core.observation import Observation
@@ -120,6 +121,7 @@ def play(case: Mapping[str, Any]) -> Played:
         gas_price=case.get("gasPrice", 0),
         allow_token_loss=case.get("allowTokenLoss", False),
         unmanaged=frozenset(stray.address for stray in strays if stray.kind.prunable not in fleet.prune),
+        ignoring=Ignoring.of(fleet),
     )
     notices = tuple(notice for kind in KINDS.values() for notice in kind.notices(fleet))
     notices += tuple(unseen)

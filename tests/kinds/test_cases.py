@@ -1,6 +1,7 @@
 """Every kind against every sort of world: a fleet and a world in, a plan out, as data in cases/<kind>/<case>.yaml."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -62,6 +63,13 @@ def test_a_case_says_what_its_sort_demands(name: str) -> None:
     assert case["sort"] == "other" or expect["action"] in actions[case["sort"]]
     assert expect["action"] in ACTING or expect.get("reason"), "what is not done must say why"
     assert ("fields" in expect) or expect["action"] not in ACTING, "what is done must say which fields"
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case["expect"]["action"] == "update"])
+def test_ignore_can_name_every_field_that_differs(name: str) -> None:
+    kind = KINDS[name.split("/", maxsplit=1)[0]]
+    for field in CASES[name]["expect"]["fields"]:
+        assert any(fnmatchcase(field, known) for known in kind.fields), field
 
 
 def test_no_exception_names_what_is_no_kind() -> None:

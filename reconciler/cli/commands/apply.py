@@ -17,13 +17,16 @@ from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import Planned, Wishes, make_plan, remember
 from reconciler.cli.presigned import FILE, presigned
 from reconciler.cli.render.as_json import dump, plan_data, result_data
+from reconciler.cli.render.plan_text import left_out
 from reconciler.cli.render.progress import Meter, answer
+from reconciler.cli.selecting import Terms, selected, selects
 from reconciler.cli.wiring import Project, Session, alone, connected, open_project
 from reconciler.core.change import Action
 from reconciler.core.effects import SignedRequest, Step
 from reconciler.core.errors import ConfigError, JournalError, UnsafePlan
 from reconciler.core.plan import build_plan
 from reconciler.core.ports import Label
+from reconciler.core.selection import EVERYTHING
 from reconciler.engine.ahead import stale
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.execute import Execution, Result
@@ -41,15 +44,27 @@ AGAIN = 5
 @click.option("--accept-legacy", is_flag=True, help="Register under protocol v1 on a live network")
 @click.option("--allow-widening", is_flag=True, help="Give agents more authority without being asked about it")
 @click.option("--allow-token-loss", is_flag=True, help="Change policies even where an agent's key is not at hand")
+@click.option("--ignore-windows", is_flag=True, help="Apply although a maintenance window is closed")
+@selects
 @click.option("--signed", type=FILE, multiple=True, help="What `fleetctl sign` wrote; may be repeated")
-def command(options: Options, *, yes: bool, no_batch: bool, signed: tuple[Path, ...], **given: bool) -> int:
+def command(
+    options: Options,
+    *,
+    yes: bool,
+    no_batch: bool,
+    signed: tuple[Path, ...],
+    only: Terms,
+    skip: Terms,
+    **given: bool,
+) -> int:
     """Make the world as the manifest says. Shows the plan and asks first."""
     if not yes and (options.json or not sys.stdin.isatty()):
         raise ConfigError("there is no terminal to ask on", hint="pass --yes to apply without being asked")
     project = open_project(options)
+    selection = selected(project, only, skip)
     check_keys(project, "operator", "agent", "machine")
     keyring = presigned(project, signed)
-    wishes = Wishes(project.keyring.has, ahead=keyring.transactions.keys(), **given)
+    wishes = Wishes(project.keyring.has, ahead=keyring.transactions.keys(), selection=selection, **given)
     with alone(project, f"apply of {options.file}"):
         return asyncio.run(_apply(options, project, wishes, keyring, yes=yes, batch=not no_batch))
 
@@ -81,9 +96,11 @@ async def _apply(
     try:
         async with connected(project, options, journal, relay, batch=batch) as connection:
             world = connection.world
+            # What has begun in a window is finished, however long it takes.
+            wishes = replace(wishes, at=world.clock.now())
             session = replace(connection, world=replace(world, keyring=replace(keyring, keys=world.keyring)))
             planned = await _plan(options, session, wishes, relay)
-            if await _settled_earlier(options, session, planned, relay):
+            if await _settled_earlier(options, session, planned, wishes, relay):
                 planned = await _plan(options, session, wishes, relay)
             if not options.json:
                 print_plan(options, session, planned)
@@ -157,10 +174,14 @@ async def _plan(options: Options, session: Session, wishes: Wishes, relay: Relay
     return replace(planned, plan=build_plan(scene), scene=scene)
 
 
-async def _settled_earlier(options: Options, session: Session, planned: Planned, relay: Relay) -> bool:
+async def _settled_earlier(options: Options, session: Session, planned: Planned, wishes: Wishes, relay: Relay) -> bool:
     """Settle what earlier runs left open; True where that may have changed the world."""
-    # What is signed already is wanted as long as the manifest asks for it, whether its key is here or not.
-    asked = [*planned.plan.acting, *build_plan(replace(planned.scene, has_key=lambda signer: True)).acting]
+    if wishes.selection and session.world.journal.unsettled():
+        # What is left out now was not left out then, and is wanted still.
+        planned = await _plan(options, session, replace(wishes, selection=EVERYTHING), relay)
+    # What is signed already is wanted as long as the manifest asks for it, whether its key is here or it is held back.
+    scene = replace(planned.scene, has_key=lambda signer: True, held={}, left_out={})
+    asked = [*planned.plan.acting, *build_plan(scene).acting]
     wanted = {Label(str(change.address), step.title) for change in asked for step in change.steps}
     # Who holds nothing has nothing in the pool either: it could not be paid for.
     accounts = sorted({session.world.keyring.address(signer) for signer, wei in planned.wei.items() if wei})
@@ -210,7 +231,7 @@ def report(options: Options, session: Session, planned: Planned, result: Result,
         elif outcome.stage is not Stage.DONE:
             _left(console, f"{outcome.address}: {outcome.stage}: {outcome.reason}", outcome.hint)
     for change in planned.plan.changes:
-        if change.action in (Action.BLOCKED, Action.PARKED):
+        if change.action in (Action.BLOCKED, Action.PARKED) and change.resource.machine not in planned.scene.held:
             # One cause, told once: what only waits for it is counted.
             if change.reason.startswith(WAITS):
                 waiting += 1
@@ -231,7 +252,7 @@ def _left(console: Console, text: str, hint: str) -> None:
 
 def _sum(planned: Planned, result: Result) -> str:
     if not planned.plan.acting and not planned.plan.count(Action.BLOCKED, Action.PARKED):
-        return "Nothing to do: 0 transactions, 0 writes."
+        return "; ".join(["Nothing to do: 0 transactions, 0 writes", *left_out(planned.plan)]) + "."
     counts = {
         "done": result.count(Stage.DONE),
         "failed": result.count(Stage.FAILED),
@@ -241,4 +262,5 @@ def _sum(planned: Planned, result: Result) -> str:
         "parked": planned.plan.count(Action.PARKED) + result.count(Stage.PARKED),
     }
     shown = ", ".join(f"{n} {name}" for name, n in counts.items() if n or name == "done")
-    return f"Apply: {shown}; {result.transactions} transactions, {result.writes} writes."
+    sent = f"{result.transactions} transactions, {result.writes} writes"
+    return "; ".join([f"Apply: {shown}", sent, *left_out(planned.plan)]) + "."

@@ -9,12 +9,15 @@ from reconciler.cli.options import Command, Options
 from reconciler.cli.render.drift_text import render_drift
 from reconciler.cli.render.progress import answer
 from reconciler.cli.render.remarks import Remarks
+from reconciler.cli.selecting import Terms, selects
 
 
 @click.command("drift", cls=Command)
-def command(options: Options) -> int:
-    """Compare the world with the manifest, and both with the last apply. Exit code 2 where they differ."""
-    session, planned = asyncio.run(make(options))
+@selects
+def command(options: Options, only: Terms, skip: Terms) -> int:
+    """Compare the world with the manifest, and both with the last apply. Exit code 2 where what is chosen differs."""
+    # A window holds changes back; that something differs it cannot hide.
+    session, planned = asyncio.run(make(options, only, skip, ignore_windows=True))
     if options.json:
         print_plan(options, session, planned)
     else:

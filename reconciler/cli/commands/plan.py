@@ -13,6 +13,7 @@ from reconciler.cli.render.as_json import dump, plan_data
 from reconciler.cli.render.plan_text import render_plan, render_refusals
 from reconciler.cli.render.progress import Meter, answer
 from reconciler.cli.render.remarks import Remarks
+from reconciler.cli.selecting import Terms, selected, selects
 from reconciler.cli.wiring import Session, connected, open_project
 from reconciler.core.change import Action
 
@@ -22,10 +23,14 @@ CHANGES = 2
 @click.command("plan", cls=Command)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there is anything to do or blocked")
 @click.option("--allow-token-loss", is_flag=True, help="Plan policy changes even where an agent's key is not at hand")
+@click.option("--ignore-windows", is_flag=True, help="As if every maintenance window were open")
 @click.option("--explain", is_flag=True, help="Say of every field where its value comes from")
-def command(options: Options, detailed_exitcode: bool, allow_token_loss: bool, explain: bool) -> int:
+@selects
+def command(
+    options: Options, *, detailed_exitcode: bool, explain: bool, only: Terms, skip: Terms, **given: bool
+) -> int:
     """Show what apply would do, what it costs, and what is in the way."""
-    session, planned = asyncio.run(make(options, allow_token_loss=allow_token_loss))
+    session, planned = asyncio.run(make(options, only, skip, **given))
     if explain:
         project = session.project
         planned = replace(planned, sources=sources(project.manifest, project.resources, planned.plan))
@@ -33,13 +38,18 @@ def command(options: Options, detailed_exitcode: bool, allow_token_loss: bool, e
     return exit_code(planned, detailed=detailed_exitcode)
 
 
-async def make(options: Options, *, allow_token_loss: bool = False) -> tuple[Session, Planned]:
+async def make(
+    options: Options, only: Terms, skip: Terms, *, ignore_windows: bool, allow_token_loss: bool = False
+) -> tuple[Session, Planned]:
     """A plan, and the session it was made in, closed by now."""
     project = open_project(options)
+    selection = selected(project, only, skip)
     journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
     with Meter(options, "reading", len(project.resources)) as meter:
         async with connected(project, options, journal, meter.event) as session:
-            wishes = Wishes(project.keyring.declared, allow_token_loss)
+            wishes = Wishes(
+                project.keyring.declared, allow_token_loss, selection=selection, ignore_windows=ignore_windows
+            )
             planned = await make_plan(session, wishes, meter.tick)
     return session, planned
 

@@ -63,7 +63,7 @@ async def _rotate(options: Options, project: Project, choice: Choice) -> int:
         async with connected(project, options, journal, relay) as connection:
             with Meter(options, "reading", len(project.resources)) as relay.meter:
                 session = await _asked(connection, choice)
-                planned = await make_plan(session, Wishes(project.keyring.has))
+                planned = await make_plan(session, Wishes(project.keyring.has, ignore_windows=True))
             planned = _only(planned, choice)
             if not options.json:
                 print_plan(options, session, planned)

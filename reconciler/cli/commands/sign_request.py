@@ -73,7 +73,9 @@ async def _exported(
     journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
     with Meter(options, "reading", len(project.resources)) as meter:
         async with connected(project, options, journal, meter.event, batch=batch) as session:
-            planned = await make_plan(session, Wishes(project.keyring.has, ahead=ahead), meter.tick)
+            planned = await make_plan(
+                session, Wishes(project.keyring.has, ahead=ahead, ignore_windows=True), meter.tick
+            )
             own = [(signer.name, change) for signer in sorted(ahead) if (change := _own(planned, signer))]
             asked = await asyncio.gather(*(_asked(session, planned, change, ahead, headroom) for _, change in own))
     left = {name: why for (name, _), why in zip(own, asked, strict=True) if isinstance(why, str)}

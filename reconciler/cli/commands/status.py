@@ -13,19 +13,28 @@ from reconciler.adapters.journal_store import JournalStore
 from reconciler.cli.health import Health, survey_health
 from reconciler.cli.options import Command, Options
 from reconciler.cli.render.progress import Meter, answer
+from reconciler.cli.selecting import Terms, selected, selects
 from reconciler.cli.wiring import connected, open_project
 from reconciler.core.money import format_amount
 
-STYLE = {"Synced": "green", "OutOfSync": "yellow", "Parked": "cyan", "Blocked": "red", "Unknown": "red"}
+STYLE = {
+    "Synced": "green",
+    "OutOfSync": "yellow",
+    "Parked": "cyan",
+    "Suspended": "cyan",
+    "Blocked": "red",
+    "Unknown": "red",
+}
 COLUMNS = ("machine", "sync", "id", "MCR", "score", "bond", "balance", "agents", "token ends")
 
 
 @click.command("status", cls=Command)
 @click.option("--watch", type=click.FloatRange(min=1), help="Show it again every so many seconds, until interrupted")
-def command(options: Options, watch: float | None) -> int:
+@selects
+def command(options: Options, watch: float | None, only: Terms, skip: Terms) -> int:
     """Show sync, rating, bond, balance, pairings and tokens of every machine. Needs no private key."""
     while True:
-        machines = asyncio.run(_look(options))
+        machines = asyncio.run(_look(options, only, skip))
         if options.json:
             content = {"formatVersion": "1.0", "machines": [_data(machine) for machine in machines]}
             click.echo(json.dumps(content, indent=2))
@@ -36,12 +45,13 @@ def command(options: Options, watch: float | None) -> int:
         time.sleep(watch)
 
 
-async def _look(options: Options) -> list[Health]:
+async def _look(options: Options, only: Terms, skip: Terms) -> list[Health]:
     project = open_project(options)
+    selection = selected(project, only, skip)
     journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
     with Meter(options, "reading", len(project.resources)) as meter:
         async with connected(project, options, journal, meter.event) as session:
-            return await survey_health(session)
+            return await survey_health(session, selection)
 
 
 def _data(machine: Health) -> dict[str, object]:

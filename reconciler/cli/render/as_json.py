@@ -30,6 +30,7 @@ def plan_data(session: Session, planned: Planned) -> dict[str, Any]:
             for change in plan.changes
         ],
         "moved": {mover: dict(amount) for mover, amount in counted(planned.moved).items()},
+        "leftOut": {str(address): option for address, option in plan.left_out.items()},
         "cost": {str(signer): _cost(cost) for signer, cost in plan.costs().items()},
         "notices": list(plan.notices),
         "refusals": [vars(refusal) for refusal in planned.refusals],
@@ -69,7 +70,6 @@ def change_data(
         "address": str(change.address),
         "action": change.action,
         "reason": change.reason,
-        "moved": movement.whole if movement else None,
         "fields": [
             {
                 **plain(field),
@@ -78,6 +78,7 @@ def change_data(
             }
             for field in change.fields
         ],
+        "ignored": [plain(field) for field in change.ignored],
         "steps": [step.title for step in change.steps],
         "irreversible": change.irreversible,
         "rotates": change.rotates,

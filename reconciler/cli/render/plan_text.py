@@ -29,7 +29,7 @@ LEGEND = {
     "-/+": "replace",
     "-": "remove",
     "x": "blocked",
-    "⏸": "parked: a key or secret is not at hand",
+    "⏸": "parked: not now, for want of a key or because it is held back",
     "·": "not in the manifest",
     "?": "unreadable",
     "↻": "new session token",
@@ -84,12 +84,24 @@ def summary(plan: Plan) -> str:
     unmanaged = plan.count(Action.UNMANAGED)
     strays = [f"{unmanaged} not in the manifest"] if unmanaged else []
     if not plan.acting and len(parts) == 1:
-        return "; ".join([f"No changes: {len(plan.changes) - unmanaged} resources are as declared", *strays]) + "."
-    parts += strays
+        as_declared = f"No changes: {len(plan.changes) - unmanaged} resources are as declared"
+        return "; ".join([as_declared, *strays, *_ignored(plan), *left_out(plan)]) + "."
+    parts += [*strays, *_ignored(plan)]
     if plan.acting and (total := _total(plan)).total:
         spent = " + ".join(_parts(total))
         parts.append(f"cost ≤ {format_amount(total.total, 4)} ({spent})")
-    return "; ".join(parts)
+    return "; ".join([*parts, *left_out(plan)])
+
+
+def left_out(plan: Plan) -> list[str]:
+    """How much this plan says nothing of, where it is anything."""
+    options = "/".join(sorted(set(plan.left_out.values())))
+    return [f"{len(plan.left_out)} left out by {options}"] if options else []
+
+
+def _ignored(plan: Plan) -> list[str]:
+    count = sum(len(change.ignored) for change in plan.changes)
+    return [f"{count} difference{'s' if count != 1 else ''} ignored"] if count else []
 
 
 def _total(plan: Plan) -> Cost:
@@ -147,6 +159,11 @@ def _what(change: PlannedChange) -> str:
 
 
 def _details(change: PlannedChange, verbose: bool, remarks: Remarks) -> list[Text]:
+    ignored = [Text(f"{INDENT}ignored: {f.field}: {_value(f.before)}", style="dim") for f in change.ignored * verbose]
+    return [*_fields(change, verbose, remarks), *ignored]
+
+
+def _fields(change: PlannedChange, verbose: bool, remarks: Remarks) -> list[Text]:
     shown: Mapping[str, object] = {}
     if change.action in (Action.CREATE, Action.BLOCKED, Action.PARKED):
         shown = {field.field: field.after for field in change.fields} if verbose or remarks.explains(change) else {}

@@ -10,8 +10,8 @@ from pydantic import Field
 from reconciler.core.address import Address, Output
 from reconciler.core.catalogue import SERVICES, SKILLS
 from reconciler.core.change import FieldChange
-from reconciler.core.delegation import Paired, normal, widens
-from reconciler.core.diff import compare, same
+from reconciler.core.delegation import LIMITS, LISTS, Paired, normal, widens
+from reconciler.core.diff import compare, left_alone, same
 from reconciler.core.effects import (
     HttpRequest,
     SecretTarget,
@@ -26,6 +26,8 @@ from reconciler.core.fleet import Agent, Fleet, Loc, Machine, Mistake, Name, Sec
 from reconciler.core.kind import Kind, Need, Search
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, Receipt, record_of, whole
+
+FIELDS = ("agentAddress", "agentDid", "agentProvider", "agentRole", "description", "status")
 
 
 class DelegationPolicy(Section):
@@ -79,6 +81,7 @@ class AgentPairing(Kind[Spec, Json]):
     name = "agent_pairing"
     sections = {"fleet": DelegationSection, "machine": PairingsSection}
     prunable = "pairings"
+    fields = (*FIELDS, *(f"delegationPolicy.{name}" for name in (*LISTS, *LIMITS)))
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         policies = _policies(fleet)
@@ -154,7 +157,7 @@ class AgentPairing(Kind[Spec, Json]):
     def searches(self, fleet: Fleet) -> Iterable[Search[Spec]]:
         for machine in fleet.machines:
             if machine.custody != "none" and getattr(machine, "market", None) is not None:
-                yield Search(f"the pairings of {machine.name}", partial(self._strays, fleet, machine))
+                yield Search(f"the pairings of {machine.name}", partial(self._strays, fleet, machine), machine.name)
 
     async def _strays(self, fleet: Fleet, machine: Machine, read: Reader) -> list[Spec]:
         identity, adopted = f"did:peaq:{machine.address}", getattr(getattr(machine, "market", None), "record_id", None)
@@ -214,7 +217,12 @@ class AgentPairing(Kind[Spec, Json]):
             return (Step("revoke the old pairing", HttpRequest("DELETE", path)), *self._pair(spec))
         names = {change.field.split(".")[0] for change in fields}
         body = {name: value for name, value in spec.fields.items() if name in names}
-        if "delegationPolicy" not in names:
+        if "delegationPolicy" in names:
+            # It is replaced as a whole, so what others look after goes along as they left it.
+            kept = left_alone(self.diff(spec, state), fields)
+            policy = spec.fields["delegationPolicy"]
+            body["delegationPolicy"] = {n: kept.get(f"delegationPolicy.{n}", value) for n, value in policy.items()}
+        else:
             request = HttpRequest("PATCH", path, body, touches=Touch(spec.address.name, state["updatedAt"]))
             return (Step("change the pairing", request, renewal=_renewal(spec)),)
         otherwise = f"the new policy ends the session of agent {spec.agent}, and without its key no other can be had"

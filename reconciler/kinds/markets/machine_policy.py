@@ -53,6 +53,8 @@ class State:
 class MachinePolicyKind(Kind[Spec, State]):
     name = "machine_policy"
     sections = {"fleet": PoliciesSection}
+    fields = tuple(field.alias or name for name, field in MachinePolicy.model_fields.items())
+    of_machine = False
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         section = fleet.section(PoliciesSection)

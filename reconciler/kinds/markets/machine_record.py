@@ -20,6 +20,10 @@ NO_WAY_BACK = (
     "and Machine Markets has no documented way back: keep it so with market.status: archived, or ask them to reopen it"
 )
 
+FIELDS = (
+    "displayName", "ownerId", "machineType", "runtimeProfile", "capabilities", "labels", "policyIds", "skillKeys"
+)  # fmt: skip
+
 
 class MarketSection(Section):
     """Enrols the machine in Machine Markets. Leave the whole block out to keep it out."""
@@ -57,6 +61,7 @@ class Spec:
 class MachineRecord(Kind[Spec, Json]):
     name = "machine_record"
     sections = {"machine.market": MarketSection}
+    fields = (*FIELDS, "status", "identityProof")
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         for machine in fleet.machines:

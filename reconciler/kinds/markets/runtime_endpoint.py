@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
-from reconciler.core.diff import compare
+from reconciler.core.diff import compare, left_alone
 from reconciler.core.effects import HttpRequest, SecretSource, Step, renewed_proof
 from reconciler.core.fleet import Fleet, Loc, Mistake, SecretRef, Section
 from reconciler.core.kind import Kind, Need
@@ -64,6 +64,7 @@ class Spec:
 class RuntimeEndpointKind(Kind[Spec, Json]):
     name = "runtime_endpoint"
     sections = {"machine": EndpointsSection}
+    fields = tuple(field.alias or name for name, field in RuntimeEndpoint.model_fields.items())
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         for machine in fleet.machines:
@@ -113,9 +114,12 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
         renewal = renewed_proof(spec.identity_ref, spec.address.name.split("/")[0], spec.operator, spec.record)
         if spec.fields is None:
             return (Step("remove the endpoint", HttpRequest("DELETE", path), renewal=renewal),)
-        body = {name: value for name, value in spec.fields.items() if value is not None}
+        # What is put replaces all that was there, so what others look after is put as they left it.
+        kept = {} if state is None else left_alone(self.diff(spec, state), fields)
+        wanted = {name: kept.get(name, value) for name, value in spec.fields.items()}
+        body = {name: value for name, value in wanted.items() if value is not None}
         what = f"the token of {spec.address}"
-        # What is put replaces all that was there, so the token goes along with every change.
+        # So the token goes along with every change.
         secret = None if spec.token is None else SecretSource("authToken", spec.token, what)
         return (Step("set the endpoint", HttpRequest("PUT", path, body, secret=secret), renewal=renewal),)
 

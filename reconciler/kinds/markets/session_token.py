@@ -96,6 +96,7 @@ class State:
 class SessionToken(Kind[Spec, State]):
     name = "session_token"
     sections = {"fleet": TokensSection}
+    fields = ("token",)
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         section = fleet.section(TokensSection)

@@ -52,6 +52,8 @@ State = Mapping[str, str | None]
 class MachineDid(Kind[Spec, State]):
     name = "machine_did"
     sections = {"machine.v1": DidSection}
+    fields = ("*",)
+    within = "attributes"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         for machine in fleet.machines:

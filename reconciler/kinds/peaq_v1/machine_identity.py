@@ -41,6 +41,7 @@ class State:
 class MachineIdentity(Kind[Spec, State]):
     name = "machine_identity"
     sections = {"machine.v1": StatusSection}
+    fields = ("status",)
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         for machine in fleet.machines:

@@ -47,6 +47,8 @@ class State:
 class OperatorDid(Kind[Spec, State]):
     name = "operator_did"
     sections = {"fleet.v1": PublishSection}
+    fields = ("machineId", "machines")
+    of_machine = False
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         section = fleet.section(PublishSection)

@@ -26,6 +26,7 @@ class State:
 
 class OperatorIdentity(Kind[Spec, State]):
     name = "operator_identity"
+    of_machine = False
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         for name in sorted({machine.operator for machine in fleet.machines}):

@@ -27,6 +27,7 @@ class State:
 
 class Registry(Kind[Spec, State]):
     name = "registry"
+    of_machine = False
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         yield Spec(Address(self.name, "v1"))

@@ -75,6 +75,7 @@ class State:
 class WalletFunding(Kind[Spec, State]):
     name = "wallet_funding"
     sections = {"fleet.v1": FundingSection}
+    fields = ("balance",)
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         section = fleet.section(FundingSection)
