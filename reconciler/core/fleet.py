@@ -52,10 +52,11 @@ EvmAddress = Annotated[
     Field(pattern=r"^0x[0-9a-fA-F]{40}$", description="20 bytes in hex, EIP-55 checksummed if in mixed case"),
     AfterValidator(_not_zero),
 ]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 Name = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+        pattern=NAME,
         description="1 to 63 letters, digits, `.`, `_` or `-`, beginning with a letter or digit",
     ),
 ]
