@@ -1,6 +1,7 @@
 """What kinds say of machines that are there already, put together: names given, entries merged, all as plain data."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from reconciler.core.fleet import Fleet
 from reconciler.core.text import visible
 from reconciler.manifest.fill import merged
 from reconciler.manifest.problems import PRIVATE_KEY
+from reconciler.manifest.shape import keys, models_at
 
 LONGEST = 63
 _MISSING = object()
@@ -43,6 +45,11 @@ def put_together(
 ) -> Additions:
     """`fleet` is what the machines join; `operators` are names by account in lower case."""
     additions, names = Additions(), _Names(fleet)
+    order = list(keys(models_at(type(fleet), ("machines", 0))[0]))
+
+    def place(item: tuple[str, Any]) -> int:
+        return order.index(item[0])
+
     for machine, parts in found:
         label = next((part.name for part in parts if part.name), "")
         notes = [note for part in parts for note in part.notes]
@@ -53,7 +60,8 @@ def put_together(
         for part in parts:
             said = merged(_said(part.machine, notes, ""), said)
             additions.fleet = merged(dict(part.fleet), additions.fleet)
-        additions.machines.append(Entry({**entry, **names.put(said, additions.named)}, tuple(map(visible, notes))))
+        entry |= names.put(said, additions.named)
+        additions.machines.append(Entry(dict(sorted(entry.items(), key=place)), tuple(map(visible, notes))))
     return additions
 
 
@@ -107,7 +115,8 @@ def _folded(name: str) -> str:
 
 
 def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:LONGEST]
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", bare).strip("-._")[:LONGEST]
 
 
 def _said(value: Any, notes: list[str], path: str) -> Any:

@@ -1,7 +1,8 @@
 """Adding entries to a manifest as text: nothing that is there moves, comments and order stay as they are."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -63,21 +64,30 @@ def _added(source: Source, place: str, lines: Sequence[str], items: Sequence[str
     node, newline = _at(source, place), "\r\n" if "\r\n" in source.text else "\n"
     if node is None and _flows(source.node):
         whole = f"{json.dumps(place)}: {brackets[0]}{', '.join(items)}{brackets[1]}"
-        return [_between(source.node, [whole])]
+        return _between(source.text, source.node, [whole], newline)
     if node is None:
         return [_after(source.text, len(source.text), ["", f"{place}:", *lines], newline)]
     if _flows(node) and (node.value or _flows(source.node)):
-        return [_between(node, items)]
+        return _between(source.text, node, items, newline)
     if _flows(node) or isinstance(node, ScalarNode):
         start, end = int(node.start_mark.index), int(node.end_mark.index)
         return [(start, end, ""), _after(source.text, end, lines, newline)]
     return [_after(source.text, _end(node), lines, newline)]
 
 
-def _between(node: Node, items: Iterable[str]) -> Edit:
-    """Into a flow, after its last item: whatever comments stand before the closing bracket."""
-    at = _last(node) if node.value else int(node.start_mark.index) + 1
-    return at, at, (", " if node.value else "") + ", ".join(items)
+def _between(text: str, node: Node, items: Sequence[str], newline: str) -> list[Edit]:
+    """Into a flow, after its last item: on lines of their own where its bracket closes on another line."""
+    if not node.value:
+        at = int(node.start_mark.index) + 1
+        return [(at, at, ", ".join(items))]
+    at = _last(node)
+    if "\n" not in text[at : int(node.end_mark.index)]:
+        return [(at, at, ", " + ", ".join(items))]
+    trailing = re.match(r"\s*,", text[at:]) is not None
+    key, value = _children(node)[-1]
+    margin = " " * int((key or value).start_mark.column)
+    lines = [f"{margin}{item}," for item in items[:-1]] + [f"{margin}{items[-1]}{',' if trailing else ''}"]
+    return [(at, at, "" if trailing else ","), _after(text, at, lines, newline)]
 
 
 def _after(text: str, end: int, lines: Sequence[str], newline: str) -> Edit:

@@ -90,6 +90,7 @@ def check_empty(yard: Yard) -> dict[str, Any]:
 @pytest.mark.parametrize("whose", ["operator", "did", "address"])
 def test_an_odd_fleet_is_imported_whole(new_yard: MakeYard, whose: str) -> None:
     yard = odd_fleet(new_yard)
+    yard.world.service_faults(archivedListed=True)
     forgotten(yard)
     accounts = {name: account.address for name, account in yard.accounts.items()}
     selectors = {
@@ -102,15 +103,144 @@ def test_an_odd_fleet_is_imported_whole(new_yard: MakeYard, whose: str) -> None:
     assert all(address in text for address in accounts.values()), text
     for said in (
         "firmware", "2.4.1", "Mitte", "Größe 😀", "Zürich", "somebody else", "paused: true", "buyer: 1", "über: {all}",
-        "did:pkh:eip155:3338", "custody: none", "status: archived", "status: deactivated", f"eu-{yard.name}", "nativeOnly",
-        "10.0.0.7", "usd-30-a-day", "no-limits", "https://data.example.com/1", "PEAQOS_API_KEY",
+        "did:pkh:eip155:3338", "custody: none", "status: archived", "status: deactivated", f"eu-{yard.name}", 
+        "nativeOnly", "10.0.0.7", "usd-30-a-day", "no-limits", "https://data.example.com/1", "PEAQOS_API_KEY",
     ):  # fmt: skip
         assert said in text, (said, text)
     assert "PEAQOS_PRIVATE_KEY" in text, "how to add a key"
     actions = check_empty(yard)
-    assert {"machine_did/air-002", "runtime_endpoint/Gr-e-yes/qvac"} <= actions.keys() or text
+    assert {"machine_did/air-002", "runtime_endpoint/Gro-e-yes/qvac", "machine_record/old"} <= actions.keys()
     yard.check_discreet(ran)
     again = yard.run_as_is("import", *selectors[whose])
     assert again.code == 0, again.said
     assert "Nothing to import" in again.err
     assert yard.file.read_text() == text
+
+
+HAND_WRITTEN = """\
+# Our fleet. Ask Ada before you touch it.
+apiVersion: fleetctl/v1alpha1
+kind: Fleet
+name: ours   # the name of our fleet
+network: {preset: sandbox, rpcUrl: "%(rpc)s"}
+services:
+  markets: {url: "${PEAQOS_ORCHESTRATION_URL}", apiKey: {env: PEAQOS_API_KEY}}
+operator: {address: "%(operator)s"}   # no key on this machine
+delegationPolicies:
+  # what buyers may do
+  small:
+    currency: USD
+    perTransactionLimit: 5
+    allowedSkillKeys: [pyth-price-feed]
+    dailySpendLimit: 30
+defaults:
+  metadata: {documentationUrl: "https://docs.example.com/{name}", dataApi: "https://nowhere.example.com/"}
+  v1: {attributes: {site: hamburg}, dataVisibility: private}
+  market: {machineType: robot, runtimeProfile: x, capabilities: [flying], labels: {floor: "1"}}
+  runtimeEndpoints: {qvac: {endpointBaseUrl: "http://10.0.0.9:1"}}
+%(machines)s
+# The end.
+"""
+STYLES = {
+    "block": 'machines:\n# the first\n- name: one\n  address: "%s"   # by the door\n  # nothing else yet\n',
+    "indented": 'machines:\n    - address: "%s"\n      name: one\n\n\n# between\n',
+    "flow": 'machines: [ # all of them\n  {name: one, address: "%s"}, # by the door\n  # nothing else yet\n]\n',
+    "empty": "machines: []   # none yet (not %s)\n",
+    "none": "# no machines yet (not %s)\n",
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_an_import_into_a_file_only_adds(new_yard: MakeYard, style: str) -> None:
+    yard = new_yard(2)
+    yard.machine("air-002")["market"] = {"labels": {"site": "x"}}
+    yard.machine("air-002")["pairings"] = []
+    yard.add("bare").update(market=None, pairings=[])
+    assert yard.run("apply", "--yes").code == 0
+    forgotten(yard)
+    there = yard.accounts["air-001"].address
+    values = {"rpc": yard.world.info.rpc_url, "operator": yard.operator.address, "machines": STYLES[style] % there}
+    before = HAND_WRITTEN % values
+    yard.file.write_text(before)
+    ran = yard.run_as_is("import", "--operator", yard.operator.address)
+    after = yard.file.read_text()
+    left = iter(after.splitlines())
+    if style == "empty":
+        before = before.replace("machines: []", "machines: ") if "machines: [] " not in after else before
+    assert all(line in left for line in before.splitlines()), "a line is gone, changed or moved\n" + after
+    assert after.endswith("# The end.\n") or style in ("none", "empty")
+    names = ["air-002", "bare"] if style in ("block", "indented", "flow") else ["air-001", "air-002", "bare"]
+    assert json.loads(yard.run_as_is("plan", "--output", "json").out)
+    said = f"Imported {len(names)} machines"
+    assert said in ran.err, ran.said
+    # `one` is what the hand-written entry says and not what is there; what was imported is as it is.
+    pending = [line for line in ran.err.splitlines() if line.startswith("  ")]
+    assert all("/one" in line for line in pending), ran.said
+    assert ran.code == (2 if pending else 0)
+    assert "small-2" not in after
+    assert "delegationPolicy: small" in after or style in ("block", "indented", "flow")
+
+
+def test_more_machines_than_any_index_shows_are_found_whole(new_yard: MakeYard) -> None:
+    yard = new_yard(0, peaq=1000)
+    accounts = [Account.create().address for _ in range(150)]
+    yard.world.send(yard.operator, AT.identity_registry, calldata("register()"), PEAQ)
+    for address in accounts:
+        yard.world.send(yard.operator, AT.identity_registry, calldata("registerFor(address)", address), PEAQ)
+        yard.world.send(
+            yard.operator, AT.machine_nft,
+            calldata("mint(uint256,address)", yard.world.machine_id(address), address),
+        )  # fmt: skip
+    forgotten(yard)
+    imported(yard, "--operator", yard.operator.address)
+    text = yard.file.read_text()
+    assert text.count("\n  - name: machine-") == len(accounts)
+    assert all(address in text for address in accounts)
+    assert "publishFleet: false" in text
+    check_empty(yard)
+
+
+def test_what_cannot_be_read_is_an_error_and_nothing_is_written(new_yard: MakeYard) -> None:
+    yard = new_yard(1)
+    assert yard.run("apply", "--yes").code == 0
+    forgotten(yard)
+    for path in ("machines", "machines/*/agent-pairings", "machines/*/runtime-endpoints"):
+        yard.world.service_faults(
+            {"action": "status", "status": 503, "method": "GET", "path": f"/markets/api/v1/{path}", "count": 100}
+        )
+        ran = yard.run_as_is("import", "--rpc", yard.world.info.rpc_url, "--operator", yard.operator.address)
+        assert ran.code == 1, (path, ran.said)
+        assert "no answer from Machine Markets" in ran.err, ran.said
+        assert not yard.file.exists()
+        yard.world.well()
+    yard.world.rpc_faults(
+        {"action": "error", "code": -32614, "message": "block range is too large", "method": "eth_getLogs"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "say whose machines"),
+        (["--operator", "0x12"], "not an address"),
+        (["--did", "did:peaq:77"], "a DID of protocol v1"),
+        (["--operator", "0x" + "12" * 20, "--address", "0x" + "12" * 20], "say whose machines"),
+    ],
+)
+def test_wrong_usage_is_told(new_yard: MakeYard, given: list[str], said: str) -> None:
+    yard = new_yard(0)
+    ran = yard.run_as_is("import", *given)
+    assert ran.code == 64
+    assert said in ran.err
+
+
+def test_nobody_is_imported_twice_and_nothing_is_overwritten(new_yard: MakeYard) -> None:
+    yard = new_yard(0)
+    other = Path(yard.root) / "other.yaml"
+    other.write_text("# mine\n")
+    ran = yard.run_as_is("import", "--operator", yard.operator.address, "--out", str(other))
+    assert ran.code == 3
+    assert other.read_text() == "# mine\n"
+    ran = yard.run_as_is("import", "--rpc", yard.world.info.rpc_url, "--address", yard.operator.address)
+    assert ran.code == 3
+    assert "is not registered here" in ran.err

@@ -55,7 +55,9 @@ def command(options: Options, out: Path | None, attributes: tuple[str, ...], **g
     if sum(map(bool, whose)) != 1:
         raise click.UsageError("say whose machines to import: one of --operator, --did and --address")
     target = _target(options, out)
-    imported = asyncio.run(import_fleet(options, Wanted(whose[0], whose[1], whose[2], attributes), _head(options, given)))
+    imported = asyncio.run(
+        import_fleet(options, Wanted(whose[0], whose[1], whose[2], attributes), _head(options, given))
+    )
     if target is not None and imported.machines:
         replace_file(target, imported.text)
     _tell(options, imported, target)

@@ -91,7 +91,7 @@ class MachineRecord(Kind[Spec, Json]):
                 hint = "add `services: {markets: {url: …}}`, or take the market block out"
                 yield Mistake(loc=("machines", index, "market"), message=message, hint=hint)
             for key, what in (("pairings", "pairings"), ("runtime_endpoints", "runtimeEndpoints")):
-                if market.status == "archived" and getattr(machine, key, None):
+                if market.status == "archived" and _any(getattr(machine, key, ())):
                     hint = "take them out, or write an empty one where defaults bring them"
                     yield Mistake(loc=("machines", index, what), message=f"an archived record has no {what}", hint=hint)
             for place, name in enumerate(market.policies or ()):
@@ -207,6 +207,11 @@ class MachineRecord(Kind[Spec, Json]):
 
     def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
         return {"id": state["id"]}
+
+
+def _any(declared: Mapping[str, object] | Iterable[object]) -> bool:
+    """True where anything is declared that is to exist."""
+    return any(declared.values() if isinstance(declared, Mapping) else declared)
 
 
 async def _attached(record: Json, read: Reader) -> tuple[list[Named] | None, tuple[str, ...]]:

@@ -84,7 +84,9 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
         for index, machine in enumerate(fleet.machines):
             section = machine.section(EndpointsSection)
-            if section and section.runtime_endpoints and getattr(machine, "market", None) is None:
+            # One that must not exist is absent already, and may be written against what defaults bring.
+            wanted = any(section.runtime_endpoints.values()) if section else False
+            if wanted and getattr(machine, "market", None) is None:
                 hint = "add a market block to the machine or to defaults"
                 message = "only an enrolled machine has runtime endpoints"
                 yield Mistake(loc=("machines", index, "runtimeEndpoints"), message=message, hint=hint)
