@@ -11,7 +11,7 @@ from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare, same
 from reconciler.core.effects import HttpRequest, Segment, Step, machine_proof, renewed_proof
 from reconciler.core.errors import Rejected
-from reconciler.core.fleet import NAME, Fleet, Machine, Mistake, Name, Section
+from reconciler.core.fleet import NAME, Fleet, Mistake, Name, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, record_of, whole
@@ -77,7 +77,7 @@ class MachineRecord(Kind[Spec, Json]):
                 owner = f"did:peaq:{fleet.operator_of(machine).address}"
                 address = Address(self.name, machine.name)
                 ref = f"did:peaq:{machine.address}"
-                fields, archived = _fields(machine, market, owner), market.status == "archived"
+                fields, archived = _fields(fleet.known_as(machine), market, owner), market.status == "archived"
                 yield Spec(address, ref, fields, market.record_id, machine.operator, archived)
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
@@ -236,10 +236,10 @@ def _declared(spec: Spec) -> dict[str, Any]:
     return {name: value for name, value in spec.fields.items() if value is not None}
 
 
-def _fields(machine: Machine, market: MarketSection, owner: str) -> dict[str, Any]:
+def _fields(name: str, market: MarketSection, owner: str) -> dict[str, Any]:
     policies = market.policies
     return {
-        "displayName": market.display_name or machine.name,
+        "displayName": market.display_name or name,
         "ownerId": market.owner_id or owner,
         "machineType": market.machine_type,
         "runtimeProfile": market.runtime_profile,
