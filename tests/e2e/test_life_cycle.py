@@ -134,7 +134,7 @@ def test_a_renamed_machine_changes_nothing(new_yard: MakeYard, forget: bool) -> 
     if forget:
         yard.journal.unlink()
     yard.check_quiet()
-    assert "machine_record/door-7" in yard.run("plan", "-v").out
+    assert "door-7\n" in yard.run("plan", "-v").out, "here it has its new name"
     yard.manifest["delegationPolicies"]["small"]["dailySpendLimit"] = 20
     assert yard.run("apply", "--yes").code == 0
     assert sorted(path.name for path in yard.tokens().iterdir()) == ["air-001.ops.token", "air-002.ops.token"]
