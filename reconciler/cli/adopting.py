@@ -53,6 +53,8 @@ class Imported:
 
     text: str
     machines: tuple[str, ...]
+    notes: tuple[str, ...]
+    """What the manifest cannot say, each once."""
     pending: tuple[str, ...]
 
 
@@ -68,7 +70,7 @@ async def import_fleet(options: Options, wanted: Wanted, head: Head | None) -> I
                 additions, head = await _additions(session, found, reader, head, meter)
                 text = _text(session, base.file, additions, head, reader.block)
                 names = tuple(machine.name for machine in additions.machines)
-                return Imported(text, names, await _pending(base, text, reader))
+                return Imported(text, names, _notes(additions), await _pending(base, text, reader))
 
 
 @contextmanager
@@ -189,6 +191,14 @@ def _text(session: Session, file: Path, additions: Additions, head: Head | None,
     model = type(session.project.fleet)
     additions.machines = [Entry(undefaulted(m.content, defaults, model), m.notes) for m in additions.machines]
     return grafted(source, additions)
+
+
+def _notes(additions: Additions) -> tuple[str, ...]:
+    by_text: dict[str, list[str]] = {}
+    for machine in additions.machines:
+        for note in machine.notes:
+            by_text.setdefault(note, []).append(machine.name)
+    return tuple(f"{names[0]}{f' and {len(names) - 1} more' * (len(names) > 1)}: {n}" for n, names in by_text.items())
 
 
 def _source(file: Path) -> Source:

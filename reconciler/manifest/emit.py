@@ -36,7 +36,7 @@ def entry(key: str, value: Any, indent: int = 0) -> list[str]:
     """`key: value` in lines, long mappings and lists as blocks."""
     margin, name = " " * indent, flow(key)
     line = f"{margin}{name}: {flow(value)}"
-    if len(line) <= WIDTH or not isinstance(value, Mapping | list | tuple):
+    if len(line) <= WIDTH or not value or not isinstance(value, Mapping | list | tuple):
         return [line]
     if isinstance(value, Mapping):
         return [f"{margin}{name}:", *(line for k, v in value.items() for line in entry(k, v, indent + 2))]

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from reconciler.manifest.fresh import Head
 
 PENDING = 2
 SHOWN = 20
-"""Differences that are told one by one."""
+"""Notes and differences that are told one by one."""
 _ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 
 
@@ -98,7 +98,7 @@ def _service(url: str | None, variable: str, key: str) -> dict[str, Any]:
 
 def _tell(options: Options, imported: Imported, target: Path | None) -> None:
     if options.json:
-        data = {"file": str(target or "-"), "machines": imported.machines, "pending": imported.pending}
+        data = {"file": str(target or "-"), **{n: getattr(imported, n) for n in ("machines", "notes", "pending")}}
         text = {} if target else {"manifest": imported.text}
         click.echo(json.dumps({"formatVersion": "1.0", **data, **text}, indent=2))
         return
@@ -113,8 +113,12 @@ def _summary(imported: Imported, target: Path | None) -> list[str]:
     count = len(imported.machines)
     where = f" into {target}" if target else ""
     first = f"Imported {count} machine{'s' if count != 1 else ''}{where}." if count else "Nothing to import."
+    notes = [f"Note: {note}" for note in _some(imported.notes)]
     if not imported.pending:
-        return [f"{first} A plan of it is empty."]
-    shown = [f"  {text}" for text in imported.pending[:SHOWN]]
-    more = len(imported.pending) - SHOWN
-    return [f"{first} A plan of it is not empty:", *shown, *([f"  and {more} more"] if more > 0 else [])]
+        return [*notes, f"{first} A plan of it is empty."]
+    return [*notes, f"{first} A plan of it is not empty:", *(f"  {text}" for text in _some(imported.pending))]
+
+
+def _some(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - SHOWN
+    return [*lines[:SHOWN], *([f"and {more} more"] if more > 0 else [])]
