@@ -1,6 +1,7 @@
 """Fleets that were made by apply and then forgotten: import finds them whole, and a plan of what it wrote is empty."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from eth_account import Account
 
 from reconciler.sandbox.chain import calldata
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "quickstart"
 MakeYard = Callable[..., Yard]
 
 
@@ -115,6 +117,20 @@ def test_an_odd_fleet_is_imported_whole(new_yard: MakeYard, whose: str) -> None:
     assert again.code == 0, again.said
     assert "Nothing to import" in again.err
     assert yard.file.read_text() == text
+
+
+def test_the_quick_start_is_imported_whole(new_yard: MakeYard) -> None:
+    yard = new_yard(0)
+    shutil.copytree(EXAMPLE, yard.root, dirs_exist_ok=True)
+    assert yard.run_as_is("keys", "generate").code == 0
+    applied = yard.run_as_is("apply", "--yes", "--allow-widening")
+    assert applied.code == 0, applied.said
+    forgotten(yard)
+    imported(yard, "--operator", yard.operator.address)
+    text = yard.file.read_text()
+    assert text.count("\n  - name: air-") == 10
+    assert "usd-20-a-day" in text
+    check_empty(yard)
 
 
 HAND_WRITTEN = """\
