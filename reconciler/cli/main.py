@@ -23,6 +23,7 @@ COMMANDS = {
     "sign": "Sign such an export, offline, where the key is",
     "drift": "Compare the world with the manifest: exit code 2 where they differ",
     "status": "Show how every machine is",
+    "import": "Write the manifest of a fleet that is there already",
     "keys": "Make keys for machines",
     "gas-station": "Enrol an operator at the Gas Station",
     "rotate": "Give agents new session tokens",

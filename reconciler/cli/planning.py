@@ -22,8 +22,8 @@ from reconciler.core.money import format_amount
 from reconciler.core.moved import Applied, Movements, movements
 from reconciler.core.plan import Plan, Scene
 from reconciler.core.ports import Reader
-from reconciler.engine.execute import Result
 from reconciler.core.selection import EVERYTHING, Scope, Selection
+from reconciler.engine.execute import Result
 from reconciler.engine.survey import advice, find_strays, observe_all, survey
 
 LEGACY = (

@@ -24,6 +24,7 @@ from reconciler.adapters.keys import open_key, stated_address
 from reconciler.adapters.locks import locked
 from reconciler.adapters.probes import Abilities, probe
 from reconciler.adapters.reader import WorldReader
+from reconciler.adapters.renamed import RenamedJournal, RenamedSink
 from reconciler.adapters.rpc import SECONDS as RPC_SECONDS
 from reconciler.adapters.rpc import Rpc
 from reconciler.adapters.secrets import Missing, Secrets
@@ -160,13 +161,15 @@ async def connected(
             stack.push_async_callback(station.aclose)
         abilities = await probe(chain, rpc, network, [o.address or "" for o in fleet.operators.values()])
         sink = _sink(fleet, options.file.parent, project.secrets)
+        # What was kept under the old name of a machine is found under it.
+        kept, receipts = RenamedSink(sink, fleet.renamed), RenamedJournal(journal, fleet.renamed)
 
         outlook = Outlook(rpc, network.contracts.multicall if abilities.multicall else None)
 
         async def snapshot(block: int) -> Reader:
             views = outlook.at(await _caught_up(chain, block))
             return WorldReader(
-                views, network.contracts, markets=markets, mcr=mcr, receipts=journal, sink=sink, now=time.time()
+                views, network.contracts, markets=markets, mcr=mcr, receipts=receipts, sink=kept, now=time.time()
             )
 
         settings = Settings(
@@ -180,7 +183,7 @@ async def connected(
             max_spend=fleet.guards.max_spend,
         )
         keyring, held, clock = project.keyring, project.secrets, SystemClock()
-        world = World(chain, keyring, markets, journal, sink, held, clock, snapshot, settings, emit, station)
+        world = World(chain, keyring, markets, receipts, kept, held, clock, snapshot, settings, emit, station)
         yield Session(project, options.around(world), rpc, chain, markets, mcr, station, sink, abilities)
 
 

@@ -5,7 +5,8 @@
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -53,10 +54,11 @@ EvmAddress = Annotated[
     Field(pattern=r"^0x[0-9a-fA-F]{40}$", description="20 bytes in hex, EIP-55 checksummed if in mixed case"),
     AfterValidator(_not_zero),
 ]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 Name = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
+        pattern=NAME,
         description="1 to 63 letters, digits, `.`, `_` or `-`, beginning with a letter or digit",
     ),
 ]
@@ -292,6 +294,28 @@ class Machine(Section):
     metadata: Metadata = Metadata()
 
 
+class Move(Section):
+    """A machine that got another name in this file. Everywhere else it goes on under the old one."""
+
+    from_: Name = Field(alias="from")
+    """The name that it had."""
+    to: Name
+    """The name that it has."""
+
+
+def origins(moves: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The first name of everything that was renamed, by the last, however often it was. Circles are left out."""
+    before = {new: old for old, new in moves}
+    found = {}
+    for last in before.keys() - set(before.values()):
+        left = dict(before)
+        first = last
+        while first in left:
+            first = left.pop(first)
+        found[last] = first
+    return found
+
+
 class Fleet(Section):
     """The whole desired state."""
 
@@ -308,7 +332,18 @@ class Fleet(Section):
     windows: tuple[Window, ...] = ()
     """When an apply may change things. Looked at when it begins; what has begun is finished."""
     agents: Mapping[Name, Agent] = {}
+    moved: tuple[Move, ...] = ()
+    """Machines that were renamed: keep the entry as long as the old name is in use anywhere."""
     machines: tuple[Machine, ...] = ()
+
+    @cached_property
+    def renamed(self) -> Mapping[str, str]:
+        """Old names of machines by new ones."""
+        return origins((move.from_, move.to) for move in self.moved)
+
+    def known_as(self, machine: Machine) -> str:
+        """What the machine is called outside of this manifest."""
+        return self.renamed.get(machine.name, machine.name)
 
     def operator_of(self, machine: Machine) -> Operator:
         return self.operators[machine.operator]

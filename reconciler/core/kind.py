@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from reconciler.core.address import Address
+from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import same
 from reconciler.core.effects import Step
@@ -121,6 +122,21 @@ class Kind(ABC, Generic[SpecT, StateT]):
     def searches(self, fleet: Fleet) -> Iterable[Search[SpecT]]:
         """Where to look for what exists under what the fleet manages, and the manifest does not name."""
         return ()
+
+    async def members(self, operator: str, fleet: Fleet, read: Reader) -> Iterable[str]:
+        """Accounts that may be machines of this operator, by all that this kind can read; may fail as `observe`."""
+        return ()
+
+    async def identify(self, account: str, read: Reader) -> Found | None:
+        """The machine of this account, its attributes aside; None where this kind knows none. May fail as `observe`."""
+        return None
+
+    async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
+        """What a manifest must say of a machine that is there already for its plan to be empty; may fail as `observe`.
+
+        `fleet` is the manifest that the machine is to join: what it declares already is referred to by its name.
+        """
+        return Adopted()
 
     def outputs(self, spec: SpecT, state: StateT) -> Mapping[str, object]:
         """Fields of the verified state that others may name in an Output."""

@@ -10,6 +10,7 @@ from reconciler.manifest import lockfile
 from reconciler.manifest.draft import Draft
 from reconciler.manifest.fill import fill_defaults, merged
 from reconciler.manifest.machinesets import machines_of
+from reconciler.manifest.moves import known_names
 from reconciler.manifest.origin import Entry, Origins
 from reconciler.manifest.problems import Problems, mistyped, unknown
 from reconciler.manifest.source import Source, read, trail
@@ -163,9 +164,10 @@ def _apply_defaults(root: Source, draft: Draft) -> None:
 
 
 def _put_under(defaults: Mapping[str, Any], base: Entry, draft: Draft) -> None:
-    machines = draft.raw["machines"]
+    machines, known = draft.raw["machines"], known_names(draft.raw)
     for index, machine in enumerate(machines):
         if isinstance(machine, dict):
+            outside = {**machine, "name": known.get(str(machine.get("name")), machine.get("name"))}
             entry = draft.origins.machines[index]
             draft.origins.machines[index] = Entry(entry.file, entry.node, entry.key, entry.row, base)
-            machines[index] = merged(machine, fill_defaults(defaults, machine, base, draft.problems))
+            machines[index] = merged(machine, fill_defaults(defaults, outside, base, draft.problems))

@@ -32,7 +32,7 @@ def write_addresses(path: Path, addresses: Mapping[Named, str]) -> tuple[Path, .
         edits = {name: loc for name in left if (loc := _written_out(source, name)) is not None}
         text = _edited(source, {loc: left[name] for name, loc in edits.items()})
         if text != source.text:
-            _replace(source.path, text)
+            replace_file(source.path, text)
             changed.append(source.path)
         for name in edits:
             del left[name]
@@ -139,11 +139,11 @@ def _lock(path: Path, addresses: Mapping[Named, str]) -> bool:
         known.setdefault(place, {})[name] = address
     if json.dumps(known, sort_keys=True) == before:
         return False
-    _replace(path, lockfile.written(known))
+    replace_file(path, lockfile.written(known))
     return True
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
     """The whole new file or the whole old one, whatever happens; a link stays a link."""
     target = path.resolve()
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)

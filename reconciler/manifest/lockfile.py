@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.core.fleet import Loc
 from reconciler.manifest.draft import Draft
+from reconciler.manifest.moves import known_names
 from reconciler.manifest.problems import unknown
 from reconciler.manifest.source import Source, read
 from reconciler.manifest.words import sort_of
@@ -41,11 +42,12 @@ def merge(path: Path, draft: Draft) -> None:
 
 
 def _merge_machines(addresses: Mapping[str, Any], source: Source, draft: Draft) -> None:
-    machines = draft.raw["machines"]
+    machines, known = draft.raw["machines"], known_names(draft.raw)
     for index, machine in enumerate(machines):
         name = machine.get("name") if isinstance(machine, dict) else None
-        if isinstance(name, str) and name in addresses:
-            machines[index] = _located(machine, ("machines", index), source, ("machines", name), draft)
+        locked = next((n for n in (name, known.get(str(name))) if isinstance(n, str) and n in addresses), None)
+        if locked is not None:
+            machines[index] = _located(machine, ("machines", index), source, ("machines", locked), draft)
 
 
 def _merge_named(place: str, addresses: Mapping[str, Any], source: Source, draft: Draft) -> None:

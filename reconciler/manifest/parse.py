@@ -22,6 +22,7 @@ from reconciler.manifest.draft import Draft
 from reconciler.manifest.endpoints import settle
 from reconciler.manifest.explain import Fault, explain
 from reconciler.manifest.model import fleet_model
+from reconciler.manifest.moves import check_moves
 from reconciler.manifest.origin import Origins
 from reconciler.manifest.problems import Problems
 from reconciler.manifest.shape import keys
@@ -76,6 +77,7 @@ def load(
     draft = assemble(root, problems, lockfile.beside(path), keys(model))
     settle(draft, environ)
     check(draft, checksum)
+    check_moves(draft)
     _check_unused_defaults(model, draft)
     fleet = _checked(model, draft)
     if fleet is not None:

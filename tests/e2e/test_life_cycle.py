@@ -1,5 +1,6 @@
 """A fleet from nothing to running, and every change after that, counted where it arrives."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -119,3 +120,32 @@ def test_without_batch_every_call_is_a_transaction_of_its_own(new_yard: MakeYard
     if pairings:
         yard.check_converged()
     yard.check_quiet("--no-batch")
+
+
+@pytest.mark.parametrize("forget", [False, True])
+def test_a_renamed_machine_changes_nothing(new_yard: MakeYard, forget: bool) -> None:
+    yard = new_yard(2)
+    assert yard.run("apply", "--yes").code == 0
+    old = yard.token("air-001")
+    machine = yard.machine("air-001")
+    machine["name"] = "door-7"
+    assert "display" in yard.run("plan", "-v").out, "without the entry a new name is a change"
+    yard.manifest["moved"] = [{"from": "air-001", "to": "door-7"}]
+    if forget:
+        yard.journal.unlink()
+    yard.check_quiet()
+    assert "door-7\n" in yard.run("plan", "-v").out, "here it has its new name"
+    yard.manifest["delegationPolicies"]["small"]["dailySpendLimit"] = 20
+    assert yard.run("apply", "--yes").code == 0
+    assert sorted(path.name for path in yard.tokens().iterdir()) == ["air-001.ops.token", "air-002.ops.token"]
+    assert yard.token("air-001") != old
+    assert yard.search(yard.token("air-001")) == 201
+    yard.check_quiet()
+
+
+def test_a_machine_in_another_file_changes_nothing(new_yard: MakeYard) -> None:
+    yard = new_yard(3)
+    assert yard.run("apply", "--yes").code == 0
+    (yard.root / "site.yaml").write_text(json.dumps({"machines": [yard.manifest["machines"].pop(0)]}))
+    yard.manifest["include"] = ["site.yaml"]
+    yard.check_quiet()

@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import Field
 
 from reconciler.core.address import Address, Output
+from reconciler.core.adoption import Adopted, Found, Named
 from reconciler.core.catalogue import SERVICES, SKILLS
 from reconciler.core.change import FieldChange
-from reconciler.core.delegation import LIMITS, LISTS, Paired, normal, widens
+from reconciler.core.delegation import LIMITS, LISTS, Paired, fingerprint, normal, widens
 from reconciler.core.diff import compare, left_alone, same
 from reconciler.core.effects import (
     HttpRequest,
@@ -285,8 +286,46 @@ class AgentPairing(Kind[Spec, Json]):
             "status": ((*pairing, "paused"),),
         }[field]
 
+    async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
+        record = None if fleet.services.markets is None else await record_of(read, machine.did, None)
+        if record is None or record.get("status") == "archived":
+            return Adopted()
+        living = await _living(read, record)
+        pairings = [_entry(whole(p, "agentAddress", "agentProvider", "agentRole"), fleet) for p in living]
+        return Adopted({"pairings": pairings} if pairings else {})
+
     def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
         return {"id": state["id"], "updated_at": state.get("updatedAt")}
+
+
+def _entry(pairing: Json, fleet: Fleet) -> dict[str, Any]:
+    """The pairing as an entry of a manifest."""
+    policy = normal(pairing.get("delegationPolicy") or {})
+    entry: dict[str, Any] = {"agent": _agent(pairing, fleet), "role": pairing["agentRole"]}
+    entry["delegationPolicy"] = _policy(policy, fleet)
+    entry |= {"description": pairing["description"]} if pairing.get("description") else {}
+    return entry | ({"paused": True} if pairing.get("status") == "paused" else {})
+
+
+def _agent(pairing: Json, fleet: Fleet) -> str | Named:
+    address, provider, did = str(pairing["agentAddress"]), pairing["agentProvider"], pairing.get("agentDid")
+    for name, agent in fleet.agents.items():
+        if same(address, agent.address):
+            return name
+    content = {"address": address, "provider": provider}
+    made_up = did is None or same(f"did:pkh:eip155:1:{address}", did)
+    return Named("agents", address.lower(), str(provider), content if made_up else {**content, "did": did})
+
+
+def _policy(policy: Json, fleet: Fleet) -> str | Named:
+    for name, declared in _policies(fleet).items():
+        if all(same(value, policy[field]) for field, value in _wire(declared).items()):
+            return name
+    content = {field: value for field, value in policy.items() if value not in (None, [])}
+    limit, currency = policy["dailySpendLimit"], policy["currency"]
+    name = f"{currency}-{limit:g}-a-day".lower() if limit is not None and currency else "policy"
+    key = fingerprint({"delegationPolicy": policy})
+    return Named("delegationPolicies", key, name if content else "no-limits", content)
 
 
 def _renewal(spec: Spec) -> SignedRequest:

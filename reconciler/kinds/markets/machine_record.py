@@ -1,19 +1,31 @@
 """A machine's record in Machine Markets: enrolled with a proof of its identity, then activated."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from reconciler.core.address import Address, Output, placeholders
+from reconciler.core.adoption import Adopted, Found, Named
 from reconciler.core.change import FieldChange
-from reconciler.core.diff import compare
+from reconciler.core.diff import compare, same
 from reconciler.core.effects import HttpRequest, Segment, Step, machine_proof, renewed_proof
 from reconciler.core.errors import Rejected
-from reconciler.core.fleet import Fleet, Loc, Machine, Mistake, Name, Section
+from reconciler.core.fleet import NAME, Fleet, Loc, Mistake, Name, Section
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, record_of, whole
 
+RULES = (
+    "allowedSkillKeys",
+    "deniedSkillKeys",
+    "budgetCap",
+    "regionRules",
+    "nativeOnly",
+    "handoffAllowed",
+    "requiredCapabilities",
+)
+"""What a machine policy says, in the words of the API and of the manifest."""
 UNPROVEN = "unproven"
 """Key of a state that could not be read for want of a good proof: why."""
 NO_WAY_BACK = (
@@ -70,7 +82,7 @@ class MachineRecord(Kind[Spec, Json]):
                 owner = f"did:peaq:{fleet.operator_of(machine).address}"
                 address = Address(self.name, machine.name)
                 ref = f"did:peaq:{machine.address}"
-                fields, archived = _fields(machine, market, owner), market.status == "archived"
+                fields, archived = _fields(fleet.known_as(machine), market, owner), market.status == "archived"
                 yield Spec(address, ref, fields, market.record_id, machine.operator, archived)
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
@@ -84,7 +96,7 @@ class MachineRecord(Kind[Spec, Json]):
                 hint = "add `services: {markets: {url: …}}`, or take the market block out"
                 yield Mistake(loc=("machines", index, "market"), message=message, hint=hint)
             for key, what in (("pairings", "pairings"), ("runtime_endpoints", "runtimeEndpoints")):
-                if market.status == "archived" and getattr(machine, key, None):
+                if market.status == "archived" and _any(getattr(machine, key, ())):
                     hint = "take them out, or write an empty one where defaults bring them"
                     yield Mistake(loc=("machines", index, what), message=f"an archived record has no {what}", hint=hint)
             for place, name in enumerate(market.policies or ()):
@@ -167,6 +179,33 @@ class MachineRecord(Kind[Spec, Json]):
         renewal = renewed_proof(spec.identity_ref, spec.address.name, spec.operator, record)
         return Step(title, HttpRequest("PATCH", ("machines", record), body), renewal=renewal)
 
+    async def members(self, operator: str, fleet: Fleet, read: Reader) -> Iterable[str]:
+        records = [] if fleet.services.markets is None else await read.items("machines")
+        ours = [str(r.get("identityRef")) for r in records if same(f"did:peaq:{operator}", r.get("ownerId"))]
+        return [ref.removeprefix("did:peaq:") for ref in ours if re.fullmatch("did:peaq:0x[0-9a-fA-F]{40}", ref)]
+
+    async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
+        record = None if fleet.services.markets is None else await record_of(read, machine.did, None)
+        if record is None:
+            return Adopted()
+        policies, notes = await _attached(record, read)
+        status, own = record.get("status"), same(f"did:peaq:{machine.operator}", record.get("ownerId"))
+        market = {
+            "machineType": record.get("machineType"),
+            "runtimeProfile": record.get("runtimeProfile"),
+            "displayName": record.get("displayName"),
+            "ownerId": None if own else record.get("ownerId"),
+            "capabilities": record.get("capabilities"),
+            "labels": record.get("labels"),
+            "policies": policies,
+            "skillKeys": record.get("skillKeys"),
+            "status": "archived" if status == "archived" else None,
+        }
+        if status not in ("active", "archived"):
+            notes += (f"its record in Machine Markets is {status}, and plans say so",)
+        said = {key: value for key, value in market.items() if value}
+        return Adopted({"market": said}, notes=notes, name=str(record.get("displayName") or ""))
+
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         fields = {"identityRef": spec.identity_ref, **spec.fields}
         return tuple(FieldChange(name, None, value) for name, value in fields.items() if value is not None)
@@ -192,14 +231,37 @@ class MachineRecord(Kind[Spec, Json]):
         return {"id": state["id"]}
 
 
+def _any(declared: Mapping[str, object] | Iterable[object]) -> bool:
+    """True where anything is declared that is to exist."""
+    return any(declared.values() if isinstance(declared, Mapping) else declared)
+
+
+async def _attached(record: Json, read: Reader) -> tuple[list[Named] | None, tuple[str, ...]]:
+    """The policies of a record by their names, or None and why they cannot be named."""
+    ids = record.get("policyIds") or []
+    known = await read.items("policies") if ids else []
+    names = [str(policy.get("name")) for policy in known]
+    attached = [policy for ident in ids for policy in known if policy.get("id") == ident]
+    if len(attached) < len(ids) or any(names.count(str(policy.get("name"))) > 1 for policy in attached):
+        return None, ("its machine policies are missing, or share a name with others: they are left as they are",)
+    if any(not re.fullmatch(NAME, str(policy.get("name"))) for policy in attached):
+        return None, ("the names of its machine policies are not names in a manifest: they are left as they are",)
+    return [_policy(policy) for policy in attached], ()
+
+
+def _policy(policy: Json) -> Named:
+    rules = {field: policy[field] for field in RULES if policy.get(field) not in (None, [])}
+    return Named("machinePolicies", str(policy["name"]), str(policy["name"]), rules, exact=True)
+
+
 def _declared(spec: Spec) -> dict[str, Any]:
     return {name: value for name, value in spec.fields.items() if value is not None}
 
 
-def _fields(machine: Machine, market: MarketSection, owner: str) -> dict[str, Any]:
+def _fields(name: str, market: MarketSection, owner: str) -> dict[str, Any]:
     policies = market.policies
     return {
-        "displayName": market.display_name or machine.name,
+        "displayName": market.display_name or name,
         "ownerId": market.owner_id or owner,
         "machineType": market.machine_type,
         "runtimeProfile": market.runtime_profile,

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from reconciler.core.address import Address, Output
+from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare, left_alone
 from reconciler.core.effects import HttpRequest, SecretSource, Step, renewed_proof
@@ -18,6 +19,8 @@ from reconciler.core.ports import Json, Reader, record_of
 from reconciler.core.urls import Endpoint
 
 HIDDEN = "(secret)"
+TOLD = ("endpointBaseUrl", "label", "modelAlias", "networkScope", "probePath")
+"""What can be read back and compared."""
 ProviderKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -85,7 +88,9 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
         for index, machine in enumerate(fleet.machines):
             section = machine.section(EndpointsSection)
-            if section and section.runtime_endpoints and getattr(machine, "market", None) is None:
+            # One that must not exist is absent already, and may be written against what defaults bring.
+            wanted = any(section.runtime_endpoints.values()) if section else False
+            if wanted and getattr(machine, "market", None) is None:
                 hint = "add a market block to the machine or to defaults"
                 message = "only an enrolled machine has runtime endpoints"
                 yield Mistake(loc=("machines", index, "runtimeEndpoints"), message=message, hint=hint)
@@ -122,6 +127,22 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
         # So the token goes along with every change.
         secret = None if spec.token is None else SecretSource("authToken", spec.token, what)
         return (Step("set the endpoint", HttpRequest("PUT", path, body, secret=secret), renewal=renewal),)
+
+    async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
+        record = None if fleet.services.markets is None else await record_of(read, machine.did, None)
+        if record is None or record.get("status") == "archived":
+            return Adopted()
+        known = await read.items("machines", record["id"], "runtime-endpoints")
+        # What an agent on the machine reports is not for a manifest to say.
+        manual = {str(e["providerKey"]): e for e in known if e.get("source") != "agent"}
+        endpoints = {key: {n: e[n] for n in TOLD if e.get(n)} for key, e in manual.items()}
+        notes = tuple(
+            f"the endpoint {key} holds a token, which nobody can read back: to send it another, name its `authType` "
+            "and `authToken`"
+            for key, endpoint in manual.items()
+            if endpoint.get("hasAuthToken")
+        )
+        return Adopted({"runtimeEndpoints": endpoints} if endpoints else {}, notes=notes)
 
     def declared(self, spec: Spec) -> dict[str, object]:
         fields = {**(spec.fields or {}), "authToken": None if spec.token is None else HIDDEN}

@@ -120,7 +120,7 @@ class SessionToken(Kind[Spec, State]):
         seen: dict[str, tuple[str, str]] = {}
         for index, machine in enumerate(fleet.machines):
             for place, pairing in enumerate(getattr(machine, "pairings", ())):
-                pair = (machine.name, pairing.agent)
+                pair = (fleet.known_as(machine), pairing.agent)
                 # The same pair twice is a mistake of another kind, and told as that.
                 if seen.setdefault(re.sub(r"[^a-z0-9]", "_", "/".join(pair).lower()), pair) != pair:
                     message = "another pairing's token would be stored under the same name"

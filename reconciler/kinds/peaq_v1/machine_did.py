@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from reconciler.core.address import Address, Output
+from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
@@ -26,6 +27,8 @@ PLACES = {
 }
 """Where a machine declares those of them that it declares at all."""
 FOREVER = 0
+EMPTY = "its DID is empty, as if nobody could sign for it; take `custody` out to have it written"
+Visibility = Literal["public", "private", "onchain"]
 Ascii = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$", max_length=2560)]
 AttributeName = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,64}$")]
 
@@ -33,7 +36,7 @@ AttributeName = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,64}$")]
 class DidSection(Section):
     attributes: Mapping[AttributeName, Ascii | None] = {}
     """More DID attributes of your own; null removes one."""
-    data_visibility: Literal["public", "private", "onchain"] | None = None
+    data_visibility: Visibility | None = None
     """Who may see the machine's data: public reads dataApi, onchain only on-chain events, private neither."""
 
 
@@ -126,6 +129,25 @@ class MachineDid(Kind[Spec, State]):
             return ()
         return (("machines", spec.address.name, *PLACES.get(field, ("v1", "attributes", field))),)
 
+    async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
+        declared = {name for m in fleet.machines for name in (m.section(DidSection) or DidSection()).attributes}
+        found = await read.attributes(machine.address, {*OWN_NAMES, *machine.attributes, *declared})
+        if not any(found.values()):
+            return Adopted({"custody": "none"}, notes=(EMPTY,))
+        own = {name: found[name] for name in sorted(found) if name not in OWN_NAMES and found[name] is not None}
+        fitting = {name: value for name, value in own.items() if _fits(name, value)}
+        urls = {"documentationUrl": found["documentation_url"], "dataApi": found["data_api"]}
+        shown = found["data_visibility"]
+        entry = {
+            "metadata": {name: url for name, url in urls.items() if url},
+            "v1": {
+                **({"dataVisibility": shown} if shown in get_args(Visibility) else {}),
+                **({"attributes": fitting} if fitting else {}),
+            },
+        }
+        notes = tuple(f"the DID attribute {name!r} holds what a manifest cannot say" for name in own.keys() - fitting)
+        return Adopted({key: part for key, part in entry.items() if part}, notes=notes)
+
     def equal(self, spec: Spec, state: State) -> str:
         return f"all {len(spec.declared)} attributes as declared"
 
@@ -149,6 +171,14 @@ def _declared(machine: Machine, operator_did: str) -> dict[str, str | Output | N
 
 def _text(value: str | None) -> str:
     return value or ""
+
+
+def _fits(name: str, value: object) -> bool:
+    try:
+        DidSection.model_validate({"attributes": {name: value}})
+    except ValueError:
+        return False
+    return True
 
 
 def _instead(name: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reconciler.core.address import Address, Output
+from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
 from reconciler.core.fleet import ZERO_ADDRESS, Fleet, Loc, Section
@@ -13,6 +14,9 @@ from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 
 STATUS = {0: "none", 1: "pending", 2: "verified", 3: "rejected", 4: "deactivated"}
+
+WINDOW = 2000
+"""Ids that are asked about together."""
 
 
 class StatusSection(Section):
@@ -95,6 +99,32 @@ class MachineIdentity(Kind[Spec, State]):
         machine = Signer("machine", spec.address.name)
         call = ChainCall(machine, "identityRegistry", f"{verb}Machine(uint256)", (int(state.id),), gas=80_000)
         return (Step(verb, ChainGroup((call,))),)
+
+    async def members(self, operator: str, fleet: Fleet, read: Reader) -> Iterable[str]:
+        # Not by logs: the whole history of a live chain is more than its nodes will search.
+        (count,) = await read.view("identityRegistry", "totalMachines()(uint256)")
+        ids = [i for start in range(1, count + 1, WINDOW) for i in await self._ids(start, count, operator, read)]
+        owners = await read.views("identityRegistry", "getOwnerIfExists(uint256)(address,bool)", ids)
+        return [owner for owner, exists in owners if exists]
+
+    async def _ids(self, start: int, count: int, operator: str, read: Reader) -> list[int]:
+        window = range(start, min(start + WINDOW, count + 1))
+        found = await read.views("identityRegistry", "operatorOf(uint256)(address)", window)
+        return [i for i, (account,) in zip(window, found, strict=True) if account.lower() == operator.lower()]
+
+    async def identify(self, account: str, read: Reader) -> Found | None:
+        (number,) = await read.view("identityRegistry", "machineIdOfOwner(address)(uint256)", account)
+        if not number:
+            return None
+        (operator,) = await read.view("identityRegistry", "operatorOf(uint256)(address)", number)
+        return Found(str(number), account, "" if operator == ZERO_ADDRESS else operator)
+
+    async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
+        (code,) = await read.view("identityRegistry", "machineStatus(uint256)(uint8)", int(machine.id))
+        status = STATUS.get(code, "")
+        entry = {"v1": {"status": "deactivated"}} if status == "deactivated" else {}
+        notes = ("rejected by the registry's owner: plans show it blocked",) if status == "rejected" else ()
+        return Adopted(entry, notes=notes)
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         return (FieldChange("account", None, spec.account), FieldChange("bond", None, spec.bond))

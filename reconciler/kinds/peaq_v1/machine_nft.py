@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.core.address import Address, Output
+from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
 from reconciler.core.errors import Rejected
@@ -47,8 +48,15 @@ class MachineNft(Kind[Spec, State]):
         yield Need(Address("registry", "v1"))
         yield Need(Address("machine_identity", spec.address.name))
 
+    async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
+        there = isinstance(await self._observe(machine.address, read), Present)
+        return Adopted(notes=() if there else ("it has no Machine NFT yet: a plan mints it",))
+
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
-        (machine_id,) = await read.view("identityRegistry", "machineIdOfOwner(address)(uint256)", spec.account)
+        return await self._observe(spec.account, read)
+
+    async def _observe(self, account: str, read: Reader) -> Present[State] | Absent | Unreadable:
+        (machine_id,) = await read.view("identityRegistry", "machineIdOfOwner(address)(uint256)", account)
         if not machine_id:
             return Absent()
         try:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.address import NEVER, Address, Never, Output
+from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
 from reconciler.core.fleet import Fleet, Loc, Section
@@ -112,6 +113,22 @@ class OperatorDid(Kind[Spec, State]):
         args = (spec.account, name.encode(), value, FOREVER)
         gas = 1_000_000 if name == "machines" else 250_000
         return ChainCall(signer, "did", function, args, deposit=deposit, gas=gas, purpose="deposit")
+
+    async def members(self, operator: str, fleet: Fleet, read: Reader) -> Iterable[str]:
+        ids = _ids(await read.attribute(operator, "machines")) or ()
+        owners = await read.views(
+            "identityRegistry", "getOwnerIfExists(uint256)(address,bool)", map(int, dict.fromkeys(ids))
+        )
+        return [owner for owner, exists in owners if exists]
+
+    async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
+        account = machine.operator
+        (own,) = await read.view("identityRegistry", "machineIdOfOwner(address)(uint256)", account)
+        spec = Spec(Address(self.name, ""), account, str(own), (machine.id,), 0)
+        seen = await self.observe(spec, read)
+        if isinstance(seen, Present) and not self.diff(spec, seen.state):
+            return Adopted()
+        return Adopted(fleet={"v1": {"publishFleet": False}}, notes=("its operator's DID does not list it",))
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         empty = State(None, None)

@@ -1,0 +1,48 @@
+"""From the world back to a manifest: what a kind has to say of a machine that is there already."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Found:
+    """A registered machine that a manifest is to name. Accounts are checksummed."""
+
+    id: str
+    address: str
+    operator: str
+    """Account that registered it, or that is to manage it where it registered itself."""
+    attributes: frozenset[str] = frozenset()
+    """Names of DID attributes that were ever written for it, as far as they are known."""
+
+    @property
+    def did(self) -> str:
+        return f"did:peaq:{self.address}"
+
+
+@dataclass(frozen=True)
+class Named:
+    """Something that a manifest keeps under a name of its own, and an entry refers to by that name."""
+
+    place: str
+    """agents, delegationPolicies, …"""
+    key: str
+    """The same for what is the same; entries with one key get one name."""
+    name: str
+    """What to call it, if nobody else is called so."""
+    content: Mapping[str, Any]
+    exact: bool = False
+    """True where it must have just this name."""
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """Parts of a manifest, by the keys of its text. A `Named` stands where its name will."""
+
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    fleet: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    """What the manifest cannot say, for a comment."""
+    name: str = ""
+    """What others call the machine."""
