@@ -150,6 +150,10 @@ class JournalStore:
         rows = self._read("select body from receipts where name = ?", name)
         return Receipt(**json.loads(str(rows[0][0]))) if rows else None
 
+    def signers(self) -> Sequence[tuple[str, str]]:
+        rows = self._read("select distinct signer, sender from transactions order by signer, sender")
+        return [(str(signer), str(sender)) for signer, sender in rows]
+
     def entries(self, limit: int = 1000) -> Sequence[Entry]:
         rows = self._read(
             "select i.id, i.address, i.step, i.outcome, i.hash, i.request, t.signer, t.nonce, t.block from intents i "

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.adapters.probes import NOBODY
 from reconciler.adapters.totp import PERIOD
+from reconciler.cli.leaving import meet, protected, unmanaged
 from reconciler.cli.preflight import Finding, Level, chain_findings
 from reconciler.cli.wiring import Project, Session
 from reconciler.core.effects import ChainCall, ChainGroup, CodedRequest, Signer, Step
@@ -15,6 +16,7 @@ from reconciler.core.guards import Refusal, refusals
 from reconciler.core.money import format_amount
 from reconciler.core.plan import Plan, Scene
 from reconciler.core.ports import Reader
+from reconciler.core.removals import removal_refusals
 from reconciler.engine.survey import advice, find_strays, observe_all, survey
 
 LEGACY = (
@@ -41,6 +43,10 @@ class Wishes:
     allow_token_loss: bool = False
     accept_legacy: bool = True
     allow_widening: bool = False
+    scan: bool = False
+    """Look for machines of ours on the whole chain."""
+    max_removals: int | None = None
+    """What may be removed this once, whatever the manifest says."""
     ahead: Collection[Signer] = ()
     """Machines whose transactions are signed elsewhere."""
 
@@ -52,9 +58,10 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
     observations, fees, (strays, unseen), advised = await asyncio.gather(
         observe_all(project.resources, reader, tick),
         world.chain.fees(),
-        find_strays(project.kinds, project.fleet, reader),
+        find_strays(project.kinds, project.fleet, reader, deep=wishes.scan),
         advice(project.kinds, project.fleet, reader),
     )
+    meet(project, strays)
     scene = Scene(
         (*project.resources, *strays),
         observations | await observe_all(strays, reader),
@@ -68,7 +75,8 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
             *unseen,
             *_placed(project, advised),
         ),
-        unmanaged=frozenset(r.address for r in strays if r.kind.prunable not in project.fleet.prune),
+        unmanaged=unmanaged(project, strays),
+        protected=protected(project, project.resources + tuple(strays)),
         ahead=wishes.ahead,
     )
     plan, scene = await survey(world, scene, reader.block)
@@ -117,7 +125,8 @@ async def _refusals(
     session: Session, plan: Plan, wishes: Wishes, wei: Mapping[Signer, int], block: int
 ) -> list[Refusal]:
     accounts = {signer: session.world.keyring.address(signer) for signer in wei}
-    found = refusals(plan, session.project.fleet.guards, wei, accounts)
+    fleet = session.project.fleet
+    found = [*refusals(plan, fleet.guards, wei, accounts), *removal_refusals(plan, fleet, wishes.max_removals)]
     return [*found, *await _legacy(session, plan, wishes, block)]
 
 

@@ -202,8 +202,11 @@ class Agent(Section):
     """Needed to pair and to rotate; without it those steps are parked."""
 
 
-Prunable = Literal["pairings"]
+Prunable = Literal["pairings", "records", "identities"]
 """What may be removed although the manifest never named it (`Kind.prunable`)."""
+
+
+Percentage = Annotated[str, Field(pattern=r"^(100|[1-9]?[0-9])%$", examples=["10%"])]
 
 
 class Guards(Section):
@@ -215,8 +218,8 @@ class Guards(Section):
     """A change that gives an agent more authority: `ask` wants --allow-widening, or a yes of its own."""
     max_fee: Amount | None = None
     """Most to pay for one unit of gas, offers for slow transactions included, e.g. 500 gwei."""
-    max_removals: int | None = Field(default=None, ge=0)
-    """Most resources that one apply may remove or replace."""
+    max_removals: Annotated[int, Field(ge=0)] | Percentage | None = None
+    """Most resources that one apply may remove, replace or deactivate: a number, or a share of those that exist."""
 
 
 class Metadata(Section):
@@ -238,6 +241,10 @@ class Machine(Section):
     """`none`: nobody will ever sign for this machine, so it gets its identity and NFT only."""
     operator: Name = "default"
     """Which of the operators registers it."""
+    state: Literal["active", "retired"] = "active"
+    """`retired`: its pairings are revoked, its record archived, its identity deactivated. The bond stays locked."""
+    protect: bool = False
+    """Nothing of this machine may be removed, replaced, archived or deactivated while this stands here."""
     metadata: Metadata = Metadata()
 
 
@@ -252,8 +259,19 @@ class Fleet(Section):
     guards: Guards = Guards()
     prune: tuple[Prunable, ...] = ()
     """What is removed where it exists and the manifest does not name it; all else is only shown."""
+    former_keys: KeyRef | None = None
+    """Where keys of machines that left the manifest are, with `{name}` or `{address}` in it: only they deactivate."""
     agents: Mapping[Name, Agent] = {}
     machines: tuple[Machine, ...] = ()
+
+    @property
+    def active(self) -> tuple[Machine, ...]:
+        """The machines that are in service, or are to be."""
+        return tuple(machine for machine in self.machines if machine.state == "active")
+
+    @property
+    def retired(self) -> tuple[Machine, ...]:
+        return tuple(machine for machine in self.machines if machine.state == "retired")
 
     def operator_of(self, machine: Machine) -> Operator:
         return self.operators[machine.operator]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from reconciler.core.address import Address
 from reconciler.core.change import FieldChange
-from reconciler.core.effects import Step
+from reconciler.core.effects import Signer, Step
 from reconciler.core.fleet import Fleet, Mistake, Prunable, Section
 from reconciler.core.observation import Observation
 from reconciler.core.ports import Reader
@@ -49,6 +49,8 @@ class Search(Generic[SpecT]):
     where: str
     find: Callable[[Reader], Awaitable[Iterable[SpecT]]]
     """Their specs, which are not wanted. May fail as `observe` may."""
+    deep: bool = False
+    """True where it takes the whole chain: only done when asked for."""
 
 
 class Kind(ABC, Generic[SpecT, StateT]):
@@ -83,6 +85,10 @@ class Kind(ABC, Generic[SpecT, StateT]):
     def needs(self, spec: SpecT) -> Iterable[Need]:
         return ()
 
+    def precedes(self, spec: SpecT) -> Iterable[Need]:
+        """What waits for this, if it is there: a need of the other's, said from this side."""
+        return ()
+
     @abstractmethod
     async def observe(self, spec: SpecT, read: Reader) -> Observation[StateT]: ...
 
@@ -111,6 +117,14 @@ class Kind(ABC, Generic[SpecT, StateT]):
 
     def searches(self, fleet: Fleet) -> Iterable[Search[SpecT]]:
         """Where to look for what exists under what the fleet manages, and the manifest does not name."""
+        return ()
+
+    def pruned(self, spec: SpecT, fleet: Fleet) -> bool:
+        """True where a stray is to be removed, and not only shown."""
+        return self.prunable in fleet.prune
+
+    def accounts(self, spec: SpecT) -> Iterable[tuple[Signer, str]]:
+        """Who signs for a stray, with its address: the manifest does not say."""
         return ()
 
     def outputs(self, spec: SpecT, state: StateT) -> Mapping[str, object]:

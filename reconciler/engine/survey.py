@@ -53,21 +53,23 @@ async def observe_all(
     return {resource.address: observation for resource, observation in zip(resources, found, strict=True)}
 
 
-async def find_strays(kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader) -> tuple[list[Resource], list[str]]:
+async def find_strays(
+    kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader, *, deep: bool = False
+) -> tuple[list[Resource], list[str]]:
     """What exists and the manifest does not name, and what to tell where that cannot be read."""
-    searches = [(kind, search) for kind in kinds for search in kind.searches(fleet)]
+    searches = [(kind, search) for kind in kinds for search in kind.searches(fleet) if deep or not search.deep]
     found = await asyncio.gather(*(_clearly(search.find(reader)) for _, search in searches))
-    strays: list[Resource] = []
+    strays: dict[Address, Resource] = {}
     unseen: list[str] = []
     for (kind, search), specs in zip(searches, found, strict=True):
         if isinstance(specs, Unreadable):
             unseen.append(f"{search.where}: {specs.reason}")
         else:
-            strays += [Resource(kind, spec) for spec in specs]
+            strays |= {spec.address: Resource(kind, spec) for spec in specs}
     told = (
         f"what the manifest does not name cannot be read at {len(unseen)} place(s), first {unseen[0]}" if unseen else ""
     )
-    return strays, [told] if told else []
+    return list(strays.values()), [told] if told else []
 
 
 async def advice(kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader) -> list[Mistake]:

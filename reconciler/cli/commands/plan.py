@@ -1,10 +1,12 @@
 """fleetctl plan: what apply would do, and what speaks against it. Never writes anywhere."""
 
 import asyncio
+from typing import Any
 
 import click
 
 from reconciler.adapters.journal_store import JournalStore
+from reconciler.cli.leaving import removal_options
 from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import LEGACY, Planned, Wishes, make_plan
 from reconciler.cli.render.as_json import dump, plan_data
@@ -19,19 +21,20 @@ CHANGES = 2
 @click.command("plan", cls=Command)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there is anything to do or blocked")
 @click.option("--allow-token-loss", is_flag=True, help="Plan policy changes even where an agent's key is not at hand")
-def command(options: Options, detailed_exitcode: bool, allow_token_loss: bool) -> int:
+@removal_options
+def command(options: Options, detailed_exitcode: bool, **given: Any) -> int:
     """Show what apply would do, what it costs, and what is in the way."""
-    planned = asyncio.run(show(options, allow_token_loss=allow_token_loss))
+    planned = asyncio.run(show(options, **given))
     return exit_code(planned, detailed=detailed_exitcode)
 
 
-async def show(options: Options, *, allow_token_loss: bool = False) -> Planned:
-    """Plan and print."""
+async def show(options: Options, **given: Any) -> Planned:
+    """Plan and print; `given` are wishes."""
     project = open_project(options)
     journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
     with Meter(options, "reading", len(project.resources)) as meter:
         async with connected(project, options, journal, meter.event) as session:
-            wishes = Wishes(project.keyring.declared, allow_token_loss)
+            wishes = Wishes(project.keyring.declared, **given)
             planned = await make_plan(session, wishes, meter.tick)
     print_plan(options, session, planned)
     return planned

@@ -114,7 +114,7 @@ def _blocks(changes: Sequence[PlannedChange]) -> list[tuple[str, list[PlannedCha
 def _signature(change: PlannedChange, name: str) -> object:
     alike = change.action is Action.CREATE
     fields = () if alike else tuple((f.field, str(f.before), str(f.after)) for f in change.fields)
-    where = change.address.name.removeprefix(name)
+    where = change.address.name.removeprefix(name).partition("id:")[0]
     return (change.address.kind, where, change.action, change.reason, fields, len(change.steps))
 
 

@@ -64,7 +64,7 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
     sections = {"machine": EndpointsSection}
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        for machine in fleet.machines:
+        for machine in fleet.active:
             section = machine.section(EndpointsSection)
             for key, endpoint in (section.runtime_endpoints if section and machine.custody != "none" else {}).items():
                 yield Spec(

@@ -48,7 +48,7 @@ class MachineDid(Kind[Spec, State]):
     sections = {"machine.v1": DidSection}
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        for machine in fleet.machines:
+        for machine in fleet.active:
             if machine.custody != "none":
                 address = Address(self.name, machine.name)
                 operator = fleet.operator_of(machine).address
