@@ -44,8 +44,15 @@ class Health:
     """Seconds until the session ends, by agent."""
 
 
-async def survey_health(session: Session) -> list[Health]:
-    """All machines of the manifest. Needs no private key."""
+@dataclass(frozen=True)
+class Survey:
+    machines: list[Health]
+    unmanaged: tuple[Address, ...]
+    """What exists and is not in the manifest."""
+
+
+async def survey_health(session: Session) -> Survey:
+    """All machines of the manifest, and what is beside it. Needs no private key."""
     planned = await make_plan(session, Wishes(session.project.keyring.declared))
     states = {a: o.state for a, o in planned.scene.observations.items() if isinstance(o, Present)}
     ids = {a.name: s.id for a, s in states.items() if a.kind == "machine_identity"}
@@ -57,10 +64,12 @@ async def survey_health(session: Session) -> list[Health]:
     for address, state in states.items():
         inner.setdefault(address.name.partition("/")[0], {})[address] = state
     rated = {name: (i, bonds.get(i), ratings.get(i, {})) for name, i in ids.items()}
-    return [
+    machines = [
         _health(name, changes.get(name, []), inner.get(name, {}), rated.get(name, (None, None, {})))
         for name in (machine.name for machine in session.project.fleet.machines)
     ]
+    beside = tuple(change.address for change in planned.plan.changes if change.action is Action.UNMANAGED)
+    return Survey(machines, beside)
 
 
 def _health(

@@ -63,7 +63,8 @@ class OperatorDid(Kind[Spec, State]):
         if section is not None and not section.publish_fleet:
             return
         prunes = "identities" in fleet.prune
-        keeps, drops = _accounts(fleet.active), None if prunes else _accounts(fleet.retired)
+        keeps = _accounts(machine for machine in fleet.machines if machine.state == "active" or machine.protect)
+        drops = None if prunes else _accounts(fleet.retired)
         active, enrols = {machine.operator for machine in fleet.active}, fleet.services.markets is not None
         for name in sorted({machine.operator for machine in fleet.machines} | set(fleet.operators if prunes else ())):
             own = Output(Address("operator_identity", name), "id") if name in active else None
