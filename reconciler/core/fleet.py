@@ -206,7 +206,21 @@ Prunable = Literal["pairings", "records", "identities"]
 """What may be removed although the manifest never named it (`Kind.prunable`)."""
 
 
-Percentage = Annotated[str, Field(pattern=r"^(100|[1-9]?[0-9])%$", examples=["10%"])]
+_PERCENT = r"^(100|[1-9]?[0-9])%$"
+
+
+def _number_or_share(value: object) -> object:
+    number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if number or (isinstance(value, str) and re.fullmatch(_PERCENT, value)):
+        return value
+    raise ValueError('expected a number or a share; write for example `3` or `"10%"`')
+
+
+NumberOrShare = Annotated[
+    int | str,
+    BeforeValidator(_number_or_share),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _PERCENT}]}),
+]
 
 
 class Guards(Section):
@@ -218,7 +232,7 @@ class Guards(Section):
     """A change that gives an agent more authority: `ask` wants --allow-widening, or a yes of its own."""
     max_fee: Amount | None = None
     """Most to pay for one unit of gas, offers for slow transactions included, e.g. 500 gwei."""
-    max_removals: Annotated[int, Field(ge=0)] | Percentage | None = None
+    max_removals: NumberOrShare | None = None
     """Most resources that one apply may remove, replace or deactivate: a number, or a share of those that exist."""
 
 
