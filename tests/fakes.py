@@ -3,9 +3,9 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from reconciler.core.delegation import fingerprint
 from reconciler.core.effects import (
@@ -24,6 +24,7 @@ from reconciler.core.ports import Json, Receipt, Stored
 
 DEFAULTS = {"machineIdOfOwner": 0, "tokenIdOf": 0, "paused": False, "minBond": 10**18, "operatorOf": ZERO_ADDRESS}
 """What a contract says where a world says nothing."""
+T = TypeVar("T")
 OFF = "unreachable"
 NO = "rejects "
 """Instead of an answer: `unreachable`, or `rejects <name of the error>`."""
@@ -40,6 +41,7 @@ class FakeWorld:
     items: dict[str, Any] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     stored: dict[str, Stored] = field(default_factory=dict)
+    signers: dict[str, str] = field(default_factory=dict)
     now: float = 0.0
 
 
@@ -102,6 +104,12 @@ class FakeReader:
 
     async def mcr(self, *path: str) -> Json:
         raise Unreachable("services.mcr is not set")
+
+    async def together(self, reads: Iterable[Awaitable[T]]) -> Sequence[T]:
+        return await asyncio.gather(*reads)
+
+    def signers(self) -> Sequence[tuple[str, str]]:
+        return list(self._world.signers.items())
 
     def now(self) -> float:
         return self._world.now

@@ -164,6 +164,10 @@ class JournalStore:
         rows = self._read("select address, body from applied where fleet = ?", fleet)
         return {str(address): str(body) for address, body in rows}
 
+    def signers(self) -> Sequence[tuple[str, str]]:
+        rows = self._read("select distinct signer, sender from transactions order by signer, sender")
+        return [(str(signer), str(sender)) for signer, sender in rows]
+
     def entries(self, limit: int = 1000) -> Sequence[Entry]:
         rows = self._read(
             "select i.id, i.address, i.step, i.outcome, i.hash, i.request, t.signer, t.nonce, t.block from intents i "

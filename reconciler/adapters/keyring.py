@@ -31,16 +31,24 @@ class HeldKeys:
     holders: Mapping[Signer, Holder]
     totps: Mapping[Signer, SecretRef] = field(default_factory=dict)
     """Where the secrets of those are kept who give one-time codes."""
+    former: KeyRef | None = None
+    """Where keys are kept of those whom `holders` does not name, with `{name}` or `{address}` in it."""
+    _met: dict[Signer, Holder] = field(default_factory=dict, repr=False)
     _generators: dict[Signer, pyotp.TOTP] = field(default_factory=dict, repr=False)
     _open: dict[Signer, Key] = field(default_factory=dict, repr=False)
     _missing: dict[Signer, str] = field(default_factory=dict, repr=False)
 
+    def meet(self, signer: Signer, address: str) -> None:
+        """An account that the manifest no longer names: its key is where `former` says, if anywhere."""
+        self._met[signer] = Holder(signer, address, self.former and _filled(self.former, signer.name, address))
+
     def address(self, signer: Signer) -> str:
-        return self.holders[signer].address or self._key(signer).address
+        return self._holder(signer).address or self._key(signer).address
 
     def declared(self, signer: Signer) -> bool:
         """True where the manifest says where the key is kept."""
-        return signer in self.totps or (signer in self.holders and self.holders[signer].key is not None)
+        known = signer in self.holders or signer in self._met
+        return signer in self.totps or (known and self._holder(signer).key is not None)
 
     def has(self, signer: Signer) -> bool:
         """True where the key is at hand. ConfigError where it is there and not fit to use."""
@@ -76,9 +84,12 @@ class HeldKeys:
             self._generators[signer] = open_totp(self.secrets, self.totps[signer], what)
         return self._generators[signer]
 
+    def _holder(self, signer: Signer) -> Holder:
+        return self.holders.get(signer) or self._met[signer]
+
     def _key(self, signer: Signer) -> Key:
         if signer not in self._open:
-            holder = self.holders[signer]
+            holder = self._holder(signer)
             key = open_key(self.secrets, holder.key, f"the key of {signer}")
             if holder.address is not None and key.address.lower() != holder.address.lower():
                 raise ConfigError(
@@ -87,3 +98,11 @@ class HeldKeys:
                 )
             self._open[signer] = key
         return self._open[signer]
+
+
+def _filled(key: KeyRef, name: str, address: str) -> KeyRef:
+    words = {"{name}": name, "{address}": address}
+    texts = {part: value for part, value in key if isinstance(value, str)}
+    for word, value in words.items():
+        texts = {part: text.replace(word, value) for part, text in texts.items()}
+    return key.model_copy(update=texts)

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 class Receipts(Protocol):
     def receipt(self, name: str) -> Receipt | None: ...
+    def signers(self) -> Sequence[tuple[str, str]]: ...
 
 
 class WorldReader:
@@ -115,6 +116,12 @@ class WorldReader:
     async def mcr(self, *path: str) -> Json:
         api = _configured(self._mcr, "services.mcr")
         return await _once(self._answers, ("mcr", path), lambda: api.get(path))
+
+    async def together(self, reads: Iterable[Awaitable[T]]) -> Sequence[T]:
+        return await asyncio.gather(*reads)
+
+    def signers(self) -> Sequence[tuple[str, str]]:
+        return self._receipts.signers()
 
     def receipt(self, name: str) -> Receipt | None:
         return self._receipts.receipt(name)

@@ -91,5 +91,8 @@ class RenamedJournal:
     def remembered(self, fleet: str) -> Mapping[str, str]:
         return {_address(self._news, name): body for name, body in self.journal.remembered(fleet).items()}
 
+    def signers(self) -> Sequence[tuple[str, str]]:
+        return [(_address(self._news, signer), sender) for signer, sender in self.journal.signers()]
+
     def entries(self, limit: int = 1000) -> Sequence[Entry]:
         return self.journal.entries(limit)

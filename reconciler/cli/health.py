@@ -48,8 +48,15 @@ class Health:
 SUSPENDED = "Suspended"
 
 
-async def survey_health(session: Session, selection: Selection) -> list[Health]:
-    """The machines of the manifest that are chosen. Needs no private key."""
+@dataclass(frozen=True)
+class Survey:
+    machines: list[Health]
+    unmanaged: tuple[Address, ...]
+    """What exists and is not in the manifest."""
+
+
+async def survey_health(session: Session, selection: Selection) -> Survey:
+    """The machines of the manifest that are chosen, and what is beside it. Needs no private key."""
     wishes = Wishes(session.project.keyring.declared, selection=selection, ignore_windows=True)
     planned = await make_plan(session, wishes)
     chosen = {change.resource.machine for change in planned.plan.changes}
@@ -63,7 +70,7 @@ async def survey_health(session: Session, selection: Selection) -> list[Health]:
     for address, state in states.items():
         inner.setdefault(address.name.partition("/")[0], {})[address] = state
     rated = {name: (i, bonds.get(i), ratings.get(i, {})) for name, i in ids.items()}
-    return [
+    machines = [
         _health(
             name,
             SUSPENDED if planned.scene.held.get(name) else _sync(changes.get(name, [])),
@@ -72,6 +79,8 @@ async def survey_health(session: Session, selection: Selection) -> list[Health]:
         )
         for name in (machine.name for machine in session.project.fleet.machines if machine.name in chosen)
     ]
+    beside = tuple(change.address for change in planned.plan.changes if change.action is Action.UNMANAGED)
+    return Survey(machines, beside)
 
 
 def _health(

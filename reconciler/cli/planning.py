@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.adapters.probes import NOBODY
 from reconciler.adapters.totp import PERIOD
 from reconciler.cli import holding
+from reconciler.cli.leaving import meet, protected, unmanaged
 from reconciler.cli.preflight import Finding, Level, chain_findings
 from reconciler.cli.provenance import Sources
 from reconciler.cli.selecting import describing, scope_of
@@ -22,6 +23,7 @@ from reconciler.core.money import format_amount
 from reconciler.core.moved import Applied, Movements, movements
 from reconciler.core.plan import Plan, Scene
 from reconciler.core.ports import Reader
+from reconciler.core.removals import removal_refusals
 from reconciler.core.selection import EVERYTHING, Scope, Selection
 from reconciler.engine.execute import Result
 from reconciler.engine.survey import advice, find_strays, observe_all, survey
@@ -54,6 +56,10 @@ class Wishes:
     allow_token_loss: bool = False
     accept_legacy: bool = True
     allow_widening: bool = False
+    scan: bool = False
+    """Look for machines of ours on the whole chain."""
+    max_removals: int | None = None
+    """What may be removed this once, whatever the manifest says."""
     ahead: Collection[Signer] = ()
     """Machines whose transactions are signed elsewhere."""
     selection: Selection = EVERYTHING
@@ -73,9 +79,10 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
     observations, fees, (strays, unseen), advised = await asyncio.gather(
         observe_all(resources, reader, tick),
         world.chain.fees(),
-        _strays(project, wishes.selection, scope, reader),
+        _strays(project, wishes, scope, reader),
         advice(project.kinds, project.fleet, reader),
     )
+    meet(project, strays)
     scene = Scene(
         (*resources, *strays),
         observations | await observe_all(strays, reader),
@@ -90,7 +97,8 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
             *_placed(project, advised),
             *holding.notices(project.fleet, now, held),
         ),
-        unmanaged=frozenset(r.address for r in strays if r.kind.prunable not in project.fleet.prune),
+        unmanaged=unmanaged(project, strays),
+        protected=protected(project, project.resources + tuple(strays)),
         ahead=wishes.ahead,
         left_out=scope.left_out,
         held=held,
@@ -117,14 +125,12 @@ async def remember(session: Session, planned: Planned, result: Result) -> None:
     await session.world.journal.remember(memory_of(session.project.fleet), converged)
 
 
-async def _strays(
-    project: Project, selection: Selection, scope: Scope, reader: Reader
-) -> tuple[list[Resource], list[str]]:
+async def _strays(project: Project, wishes: Wishes, scope: Scope, reader: Reader) -> tuple[list[Resource], list[str]]:
     """What the manifest does not name, of what the selection is about."""
     left = {m.name for m in project.fleet.machines} - {resource.machine for resource in scope.planned}
-    strays, unseen = await find_strays(project.kinds, project.fleet, reader, left)
+    strays, unseen = await find_strays(project.kinds, project.fleet, reader, left, deep=wishes.scan)
     describe = describing(project)
-    return [stray for stray in strays if not selection.refused(describe(stray))], unseen
+    return [stray for stray in strays if not wishes.selection.refused(describe(stray))], unseen
 
 
 def _taken_in(plan: Plan, scope: Scope) -> list[str]:
@@ -176,7 +182,8 @@ async def _refusals(
     session: Session, plan: Plan, wishes: Wishes, wei: Mapping[Signer, int], block: int
 ) -> list[Refusal]:
     accounts = {signer: session.world.keyring.address(signer) for signer in wei}
-    found = refusals(plan, session.project.fleet.guards, wei, accounts)
+    fleet = session.project.fleet
+    found = [*refusals(plan, fleet.guards, wei, accounts), *removal_refusals(plan, fleet, wishes.max_removals)]
     return [*found, *await _legacy(session, plan, wishes, block)]
 
 

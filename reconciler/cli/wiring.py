@@ -97,7 +97,7 @@ def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> P
     secrets = Secrets(options.file.parent, environ)
     fleet = _addressed(manifest.fleet, secrets)
     totps = {Signer("totp", name): o.totp for name, o in fleet.operators.items() if o.totp is not None}
-    keyring = HeldKeys(secrets, _holders(fleet), totps)
+    keyring = HeldKeys(secrets, _holders(fleet), totps, fleet.former_keys)
     kinds = discover()
     notices = (*manifest.notices, *(text for kind in kinds.values() for text in kind.notices(fleet)))
     return Project(manifest, fleet, expand(fleet, kinds), keyring, secrets, notices, tuple(kinds.values()))

@@ -31,3 +31,5 @@ class FieldChange:
     replaces: bool = False
     widens: bool = False
     """True where it gives an agent more to spend, or more to spend it on."""
+    removes: bool = False
+    """True where it takes something out of service, as a removal would."""

@@ -205,8 +205,25 @@ class Agent(Section):
     """Needed to pair and to rotate; without it those steps are parked."""
 
 
-Prunable = Literal["pairings"]
+Prunable = Literal["pairings", "records", "identities"]
 """What may be removed although the manifest never named it (`Kind.prunable`)."""
+
+
+_PERCENT = r"^(100|[1-9]?[0-9])%$"
+
+
+def _number_or_share(value: object) -> object:
+    number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if number or (isinstance(value, str) and re.fullmatch(_PERCENT, value)):
+        return value
+    raise ValueError('expected a number or a share; write for example `3` or `"10%"`')
+
+
+NumberOrShare = Annotated[
+    int | str,
+    BeforeValidator(_number_or_share),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _PERCENT}]}),
+]
 
 
 class Guards(Section):
@@ -218,8 +235,8 @@ class Guards(Section):
     """A change that gives an agent more authority: `ask` wants --allow-widening, or a yes of its own."""
     max_fee: Amount | None = None
     """Most to pay for one unit of gas, offers for slow transactions included, e.g. 500 gwei."""
-    max_removals: int | None = Field(default=None, ge=0)
-    """Most resources that one apply may remove or replace."""
+    max_removals: NumberOrShare | None = None
+    """Most resources that one apply may remove, replace or deactivate: a number, or a share of those that exist."""
 
 
 LabelValue = Annotated[str, Field(pattern=r"^[^,\x00-\x1f\x7f]{1,255}$")]
@@ -291,6 +308,10 @@ class Machine(Section):
     """It is read and shown, and nothing of it is changed."""
     ignore: tuple[Ignored, ...] = ()
     """Fields of this machine's resources that are somebody else's to change."""
+    state: Literal["active", "retired"] = "active"
+    """`retired`: its pairings are revoked, its record archived, its identity deactivated. The bond stays locked."""
+    protect: bool = False
+    """Nothing of this machine may be removed, replaced, archived or deactivated while this stands here."""
     metadata: Metadata = Metadata()
 
 
@@ -331,6 +352,8 @@ class Fleet(Section):
     """Fields that are somebody else's to change, e.g. machine_record.displayName; machines may name more."""
     windows: tuple[Window, ...] = ()
     """When an apply may change things. Looked at when it begins; what has begun is finished."""
+    former_keys: KeyRef | None = None
+    """Where keys of machines that left the manifest are, with `{name}` or `{address}` in it: only they deactivate."""
     agents: Mapping[Name, Agent] = {}
     moved: tuple[Move, ...] = ()
     """Machines that were renamed: keep the entry as long as the old name is in use anywhere."""
@@ -344,6 +367,15 @@ class Fleet(Section):
     def known_as(self, machine: Machine) -> str:
         """What the machine is called outside of this manifest."""
         return self.renamed.get(machine.name, machine.name)
+
+    @property
+    def active(self) -> tuple[Machine, ...]:
+        """The machines that are in service, or are to be."""
+        return tuple(machine for machine in self.machines if machine.state == "active")
+
+    @property
+    def retired(self) -> tuple[Machine, ...]:
+        return tuple(machine for machine in self.machines if machine.state == "retired")
 
     def operator_of(self, machine: Machine) -> Operator:
         return self.operators[machine.operator]

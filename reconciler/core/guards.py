@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reconciler.core.change import Action
 from reconciler.core.effects import Signer
 from reconciler.core.fleet import Guards
 from reconciler.core.money import Cost, format_amount
@@ -24,7 +23,7 @@ def refusals(
     costs = plan.costs()
     incoming = plan.incoming()
     received = {signer: incoming.get(accounts[signer].lower(), 0) for signer in costs if signer in accounts}
-    found = [*_spend(costs, received, guards), *_removals(plan, guards), *_widening(plan, guards)]
+    found = [*_spend(costs, received, guards), *_widening(plan, guards)]
     for signer, cost in costs.items():
         if signer not in balances:
             continue
@@ -41,14 +40,6 @@ def _spend(costs: Mapping[Signer, Cost], received: Mapping[Signer, int], guards:
         return []
     message = f"the plan may cost {format_amount(total)}; guards.maxSpend allows {format_amount(guards.max_spend)}"
     return [Refusal("guard.max_spend", message, "raise guards.maxSpend, or take machines out of this apply")]
-
-
-def _removals(plan: Plan, guards: Guards) -> list[Refusal]:
-    count = plan.count(Action.DELETE, Action.REPLACE)
-    if guards.max_removals is None or count <= guards.max_removals:
-        return []
-    message = f"the plan removes or replaces {count} resources; guards.maxRemovals allows {guards.max_removals}"
-    return [Refusal("guard.max_removals", message, "raise guards.maxRemovals if that is what you want")]
 
 
 def _widening(plan: Plan, guards: Guards) -> list[Refusal]:

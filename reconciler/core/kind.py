@@ -10,7 +10,7 @@ from reconciler.core.address import Address
 from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import same
-from reconciler.core.effects import Step
+from reconciler.core.effects import Signer, Step
 from reconciler.core.fleet import Fleet, Loc, Mistake, Prunable, Section
 from reconciler.core.observation import Observation
 from reconciler.core.ports import Reader
@@ -53,6 +53,8 @@ class Search(Generic[SpecT]):
     """Their specs, which are not wanted. May fail as `observe` may."""
     machine: str = ""
     """The machine whose resources alone are looked for, if it is one's."""
+    deep: bool = False
+    """True where it takes the whole chain: only done when asked for."""
 
 
 class Kind(ABC, Generic[SpecT, StateT]):
@@ -91,6 +93,10 @@ class Kind(ABC, Generic[SpecT, StateT]):
         return ()
 
     def needs(self, spec: SpecT) -> Iterable[Need]:
+        return ()
+
+    def precedes(self, spec: SpecT) -> Iterable[Need]:
+        """What waits for this, if it is there: a need of the other's, said from this side."""
         return ()
 
     @abstractmethod
@@ -137,6 +143,14 @@ class Kind(ABC, Generic[SpecT, StateT]):
         `fleet` is the manifest that the machine is to join: what it declares already is referred to by its name.
         """
         return Adopted()
+
+    def pruned(self, spec: SpecT, fleet: Fleet) -> bool:
+        """True where a stray is to be removed, and not only shown."""
+        return self.prunable in fleet.prune
+
+    def accounts(self, spec: SpecT) -> Iterable[tuple[Signer, str]]:
+        """Who signs for a stray, with its address: the manifest does not say."""
+        return ()
 
     def outputs(self, spec: SpecT, state: StateT) -> Mapping[str, object]:
         """Fields of the verified state that others may name in an Output."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +32,8 @@ class Scene:
     notices: tuple[str, ...] = ()
     unmanaged: frozenset[Address] = frozenset()
     """Strays that are shown and left alone."""
+    protected: Mapping[Address, str] = field(default_factory=dict)
+    """Why these may not be removed, replaced or deactivated."""
     ahead: Collection[Signer] = ()
     """Those whose transactions somebody else signs: their calls are not parked, though no key is at hand."""
     left_out: Mapping[Address, str] = field(default_factory=dict)
@@ -64,6 +66,11 @@ class PlannedChange:
     @property
     def widens(self) -> bool:
         return self.action.acts and any(change.widens for change in self.fields)
+
+    @property
+    def removes(self) -> bool:
+        """True where something is taken out of service, if only to be replaced."""
+        return self.action in (Action.DELETE, Action.REPLACE) or any(field.removes for field in self.fields)
 
     @property
     def rotates(self) -> bool:
@@ -109,7 +116,7 @@ class Plan:
 def build_plan(scene: Scene) -> Plan:
     """Judge every resource. First by itself, to learn what wallets will be asked for, then in order of need."""
     resources = {resource.address: resource for resource in scene.resources}
-    needs = {address: tuple(r.kind.needs(r.spec)) for address, r in resources.items()}
+    needs = needs_of(scene.resources)
     order = ordered({address: [need.address for need in wanted] for address, wanted in needs.items()})
     known = known_outputs(scene)
     alone = (_held(judge(scene, resources[address], known), scene) for address in order)
@@ -122,6 +129,16 @@ def build_plan(scene: Scene) -> Plan:
         done[address] = _propagate(change, needs[address], done, scene)
     planned = tuple(change for address, change in done.items() if address not in scene.left_out)
     return Plan(planned, scene.gas_price, scene.notices, scene.left_out)
+
+
+def needs_of(resources: Iterable[Resource]) -> dict[Address, tuple[Need, ...]]:
+    """What each resource needs, whichever of the two says so."""
+    resources = tuple(resources)
+    found = {resource.address: list(resource.kind.needs(resource.spec)) for resource in resources}
+    for resource in resources:
+        for waiting in resource.kind.precedes(resource.spec):
+            found.get(waiting.address, []).append(replace(waiting, address=resource.address))
+    return {address: tuple(needs) for address, needs in found.items()}
 
 
 def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
@@ -150,7 +167,7 @@ def _judged(scene: Scene, bound: Resource, state: Any) -> PlannedChange:
     if refusal := kind.refuse(spec, state):
         return PlannedChange(bound, Action.BLOCKED, refusal)
     if not kind.wanted(spec):
-        return _removal(bound, state)
+        return _removal(bound, state, scene)
     if state is None:
         steps = kind.steps(spec, None, ())
         return _permitted(PlannedChange(bound, Action.CREATE, "", kind.creates(spec), steps), scene)
@@ -171,15 +188,17 @@ def _compared(scene: Scene, bound: Resource, state: object) -> PlannedChange:
     return _permitted(change, scene)
 
 
-def _removal(bound: Resource, state: object) -> PlannedChange:
+def _removal(bound: Resource, state: object, scene: Scene) -> PlannedChange:
     if state is None:
         return PlannedChange(bound, Action.NO_OP, "absent, as declared")
     steps = bound.kind.steps(bound.spec, state, ())
-    return PlannedChange(bound, Action.DELETE, bound.kind.unwanted(bound.spec, state), (), steps)
+    return _permitted(PlannedChange(bound, Action.DELETE, bound.kind.unwanted(bound.spec, state), (), steps), scene)
 
 
 def _permitted(change: PlannedChange, scene: Scene) -> PlannedChange:
-    """`change`, unless the world would refuse it or a key it takes is not at hand."""
+    """`change`, unless it is protected, the world would refuse it, or a key it takes is not at hand."""
+    if change.removes and (protection := scene.protected.get(change.address)):
+        return PlannedChange(change.resource, Action.BLOCKED, protection, change.fields)
     if denial := scene.denials.get(change.address):
         return PlannedChange(change.resource, Action.BLOCKED, denial, change.fields)
     for step in change.steps:

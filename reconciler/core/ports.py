@@ -1,13 +1,14 @@
 """The edges as seen from inside: what kinds and the engine may ask of the world. Adapters implement these."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from reconciler.core.effects import ChainCall, HttpRequest, Signer
 from reconciler.core.errors import Rejected
 
 Json = Mapping[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,14 @@ class Reader(Protocol):
 
     async def mcr(self, *path: str) -> Json:
         """An answer of the MCR API."""
+        ...
+
+    async def together(self, reads: Iterable[Awaitable[T]]) -> Sequence[T]:
+        """All these answers, asked for at the same time; the first that fails is raised."""
+        ...
+
+    def signers(self) -> Sequence[tuple[str, str]]:
+        """Whoever has signed a transaction here, as role/name and address, as far as the journal knows."""
         ...
 
     def now(self) -> float:
@@ -357,6 +366,10 @@ class Journal(Protocol):
 
     def remembered(self, fleet: str) -> Mapping[str, str]:
         """What was last seen converged."""
+        ...
+
+    def signers(self) -> Sequence[tuple[str, str]]:
+        """Who ever signed, as role/name, and from which account."""
         ...
 
     def entries(self, limit: int = 1000) -> Sequence[Entry]:

@@ -12,7 +12,7 @@ from reconciler.core.effects import ChainGroup, CodedRequest, Signer, Step
 from reconciler.core.errors import Ambiguous, Deferred, FleetError, NotConverged, Rejected, Unreachable
 from reconciler.core.kind import Resource, Strength
 from reconciler.core.observation import Observation, Present
-from reconciler.core.plan import Plan, PlannedChange, Scene, is_bound, judge
+from reconciler.core.plan import Plan, PlannedChange, Scene, is_bound, judge, needs_of
 from reconciler.core.ports import Label
 from reconciler.engine.coded import perform_coded
 from reconciler.engine.events import Event, Stage
@@ -78,6 +78,7 @@ class Execution:
         self._shared = Shared(world, self._watch, Gauge(world), Purse(world.settings.max_spend))
         self._lanes: dict[Signer, Lane] = {}
         self._tasks: dict[Address, asyncio.Task[Outcome]] = {}
+        self._needs = needs_of(scene.resources)
         self._resources = {resource.address: resource for resource in scene.resources}
         self._observations: dict[Address, Observation[Any]] = dict(scene.observations)
         self._burdens = {str(signer): cost.deposit + cost.gas for signer, cost in plan.costs().items()}
@@ -105,7 +106,7 @@ class Execution:
 
     async def _stuck(self, change: PlannedChange) -> Outcome | None:
         """Wait for what it needs; an outcome where one of those did not succeed."""
-        for need in change.resource.kind.needs(change.resource.spec):
+        for need in self._needs[change.address]:
             if need.address in self._tasks:
                 outcome = await asyncio.shield(self._tasks[need.address])
                 if need.strength is Strength.SOFT or outcome.stage is Stage.DONE:

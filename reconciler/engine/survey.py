@@ -67,26 +67,27 @@ async def observe_all(
 
 
 async def find_strays(
-    kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader, left: Collection[str] = ()
+    kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader, left: Collection[str] = (), *, deep: bool = False
 ) -> tuple[list[Resource], list[str]]:
     """What exists and the manifest does not name, and what to tell where that cannot be read.
 
     The fleet is always the whole one, or what it was made smaller by would seem not to be named. What belongs to the
     machines in `left` is not looked for.
     """
-    searches = [(kind, search) for kind in kinds for search in kind.searches(fleet) if search.machine not in left]
+    asked = [(kind, search) for kind in kinds for search in kind.searches(fleet) if search.machine not in left]
+    searches = [(kind, search) for kind, search in asked if deep or not search.deep]
     found = await asyncio.gather(*(_clearly(search.find(reader)) for _, search in searches))
-    strays: list[Resource] = []
+    strays: dict[Address, Resource] = {}
     unseen: list[str] = []
     for (kind, search), specs in zip(searches, found, strict=True):
         if isinstance(specs, Unreadable):
             unseen.append(f"{search.where}: {specs.reason}")
         else:
-            strays += [Resource(kind, spec) for spec in specs]
+            strays |= {spec.address: Resource(kind, spec) for spec in specs}
     told = (
         f"what the manifest does not name cannot be read at {len(unseen)} place(s), first {unseen[0]}" if unseen else ""
     )
-    return strays, [told] if told else []
+    return list(strays.values()), [told] if told else []
 
 
 async def advice(kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader) -> list[Mistake]:

@@ -375,13 +375,6 @@ def test_machines_that_pay_for_themselves_count_against_the_limit() -> None:
     assert [refusal.code for refusal in found] == ["guard.max_spend"]
 
 
-@pytest.mark.parametrize(("limit", "refused"), [(2, False), (1, True), (0, True), (None, False)])
-def test_the_limit_of_removals_counts_deletes_and_replacements(limit: int | None, refused: bool) -> None:
-    stage = Stage().put("a", Present("x"), wanted=False).put("b", Present("y"), value="!x").put("c", Absent())
-    found = refusals(build_plan(stage.scene()), Guards(max_removals=limit), {}, {})
-    assert [refusal.code for refusal in found] == (["guard.max_removals"] if refused else [])
-
-
 def test_a_plan_counts_and_marks() -> None:
     stage = Stage().put("a", Absent(), steps=(replace(chain_step(), irreversible=True),)).put("b", Absent())
     plan = build_plan(stage.scene())

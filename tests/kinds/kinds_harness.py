@@ -110,7 +110,7 @@ def observed(resources: tuple[Resource, ...], world: FakeWorld) -> dict[Address,
 def play(case: Mapping[str, Any]) -> Played:
     fleet, resources = fleet_of(case["fleet"])
     world = world_of(case.get("given", []), case.get("world", {}))
-    strays, unseen = asyncio.run(find_strays(KINDS.values(), fleet, FakeReader(world)))
+    strays, unseen = asyncio.run(find_strays(KINDS.values(), fleet, FakeReader(world), deep=case.get("scan", False)))
     resources = (*resources, *strays)
     observations = observed(resources, world)
     missing = set(case.get("missingKeys", ()))
@@ -120,7 +120,7 @@ def play(case: Mapping[str, Any]) -> Played:
         has_key=lambda signer: f"{signer.role}/{signer.name}" not in missing,
         gas_price=case.get("gasPrice", 0),
         allow_token_loss=case.get("allowTokenLoss", False),
-        unmanaged=frozenset(stray.address for stray in strays if stray.kind.prunable not in fleet.prune),
+        unmanaged=frozenset(stray.address for stray in strays if not stray.kind.pruned(stray.spec, fleet)),
         ignoring=Ignoring.of(fleet),
     )
     notices = tuple(notice for kind in KINDS.values() for notice in kind.notices(fleet))

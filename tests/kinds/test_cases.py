@@ -36,6 +36,9 @@ def test_case(name: str) -> None:
     assert [shown(step) for step in change.steps] == expect.get("steps", [])
     actions = {str(each.address): each.action.value for each in played.plan.changes}
     assert {**actions, **expect.get("others", {})} == actions
+    if missing := expect.get("nothing"):
+        assert not [address for address in actions if address.endswith(missing)]
+        assert not played.notices, "what could not be read proves nothing"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -136,6 +136,9 @@ class Liar:
 
 
 class Receipts:
+    def signers(self) -> list[tuple[str, str]]:
+        return []
+
     def receipt(self, name: str) -> Receipt | None:
         return Receipt(name, "pair_1", "d", "abcd", STAMP, STAMP, STAMP)
 

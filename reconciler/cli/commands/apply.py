@@ -5,6 +5,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.text import Text
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.presigned import Presigned
 from reconciler.cli.commands.plan import print_plan
+from reconciler.cli.leaving import removal_options
 from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import Planned, Wishes, make_plan, remember
 from reconciler.cli.presigned import FILE, presigned
@@ -45,6 +47,7 @@ AGAIN = 5
 @click.option("--allow-widening", is_flag=True, help="Give agents more authority without being asked about it")
 @click.option("--allow-token-loss", is_flag=True, help="Change policies even where an agent's key is not at hand")
 @click.option("--ignore-windows", is_flag=True, help="Apply although a maintenance window is closed")
+@removal_options
 @selects
 @click.option("--signed", type=FILE, multiple=True, help="What `fleetctl sign` wrote; may be repeated")
 def command(
@@ -55,7 +58,7 @@ def command(
     signed: tuple[Path, ...],
     only: Terms,
     skip: Terms,
-    **given: bool,
+    **given: Any,
 ) -> int:
     """Make the world as the manifest says. Shows the plan and asks first."""
     if not yes and (options.json or not sys.stdin.isatty()):

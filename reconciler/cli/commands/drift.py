@@ -5,6 +5,7 @@ import asyncio
 import click
 
 from reconciler.cli.commands.plan import exit_code, make, print_plan
+from reconciler.cli.leaving import scan_option
 from reconciler.cli.options import Command, Options
 from reconciler.cli.render.drift_text import render_drift
 from reconciler.cli.render.progress import answer
@@ -13,11 +14,12 @@ from reconciler.cli.selecting import Terms, selects
 
 
 @click.command("drift", cls=Command)
+@scan_option
 @selects
-def command(options: Options, only: Terms, skip: Terms) -> int:
+def command(options: Options, scan: bool, only: Terms, skip: Terms) -> int:
     """Compare the world with the manifest, and both with the last apply. Exit code 2 where what is chosen differs."""
     # A window holds changes back; that something differs it cannot hide.
-    session, planned = asyncio.run(make(options, only, skip, ignore_windows=True))
+    session, planned = asyncio.run(make(options, only, skip, ignore_windows=True, scan=scan))
     if options.json:
         print_plan(options, session, planned)
     else:

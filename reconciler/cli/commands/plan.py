@@ -2,10 +2,12 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import click
 
 from reconciler.adapters.journal_store import JournalStore
+from reconciler.cli.leaving import removal_options
 from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import LEGACY, Planned, Wishes, make_plan
 from reconciler.cli.provenance import sources
@@ -25,10 +27,9 @@ CHANGES = 2
 @click.option("--allow-token-loss", is_flag=True, help="Plan policy changes even where an agent's key is not at hand")
 @click.option("--ignore-windows", is_flag=True, help="As if every maintenance window were open")
 @click.option("--explain", is_flag=True, help="Say of every field where its value comes from")
+@removal_options
 @selects
-def command(
-    options: Options, *, detailed_exitcode: bool, explain: bool, only: Terms, skip: Terms, **given: bool
-) -> int:
+def command(options: Options, *, detailed_exitcode: bool, explain: bool, only: Terms, skip: Terms, **given: Any) -> int:
     """Show what apply would do, what it costs, and what is in the way."""
     session, planned = asyncio.run(make(options, only, skip, **given))
     if explain:
@@ -38,18 +39,14 @@ def command(
     return exit_code(planned, detailed=detailed_exitcode)
 
 
-async def make(
-    options: Options, only: Terms, skip: Terms, *, ignore_windows: bool, allow_token_loss: bool = False
-) -> tuple[Session, Planned]:
-    """A plan, and the session it was made in, closed by now."""
+async def make(options: Options, only: Terms, skip: Terms, **given: Any) -> tuple[Session, Planned]:
+    """A plan, and the session it was made in, closed by now; `given` are wishes."""
     project = open_project(options)
     selection = selected(project, only, skip)
     journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
     with Meter(options, "reading", len(project.resources)) as meter:
         async with connected(project, options, journal, meter.event) as session:
-            wishes = Wishes(
-                project.keyring.declared, allow_token_loss, selection=selection, ignore_windows=ignore_windows
-            )
+            wishes = Wishes(project.keyring.declared, selection=selection, **given)
             planned = await make_plan(session, wishes, meter.tick)
     return session, planned
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
@@ -10,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from reconciler.adapters.journal_store import JournalStore
-from reconciler.cli.health import Health, survey_health
+from reconciler.cli.health import Health, Survey, survey_health
 from reconciler.cli.options import Command, Options
 from reconciler.cli.render.progress import Meter, answer
 from reconciler.cli.selecting import Terms, selected, selects
 from reconciler.cli.wiring import connected, open_project
+from reconciler.core.address import Address
 from reconciler.core.money import format_amount
 
 STYLE = {
@@ -34,18 +36,20 @@ COLUMNS = ("machine", "sync", "id", "MCR", "score", "bond", "balance", "agents",
 def command(options: Options, watch: float | None, only: Terms, skip: Terms) -> int:
     """Show sync, rating, bond, balance, pairings and tokens of every machine. Needs no private key."""
     while True:
-        machines = asyncio.run(_look(options, only, skip))
+        found = asyncio.run(_look(options, only, skip))
         if options.json:
-            content = {"formatVersion": "1.0", "machines": [_data(machine) for machine in machines]}
-            click.echo(json.dumps(content, indent=2))
+            machines, beside = [_data(machine) for machine in found.machines], list(map(str, found.unmanaged))
+            click.echo(json.dumps({"formatVersion": "1.0", "machines": machines, "unmanaged": beside}, indent=2))
         else:
-            answer(options).print(_table(machines))
+            answer(options).print(_table(found.machines))
+            if found.unmanaged:
+                answer(options).print(Text(_beside(found.unmanaged), style="yellow"))
         if watch is None:
             return 0
         time.sleep(watch)
 
 
-async def _look(options: Options, only: Terms, skip: Terms) -> list[Health]:
+async def _look(options: Options, only: Terms, skip: Terms) -> Survey:
     project = open_project(options)
     selection = selected(project, only, skip)
     journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
@@ -62,6 +66,12 @@ def _data(machine: Health) -> dict[str, object]:
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(map(str.title, rest))
+
+
+def _beside(unmanaged: Sequence[Address]) -> str:
+    count, machines = len(unmanaged), len({address.name.partition("/")[0] for address in unmanaged})
+    resources = f"{count} resource{'s' if count != 1 else ''} of {machines} machine{'s' if machines != 1 else ''}"
+    return f"{resources} {'are' if count != 1 else 'is'} not in the manifest; `fleetctl plan` shows them"
 
 
 def _table(machines: list[Health]) -> Table:

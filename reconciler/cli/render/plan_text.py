@@ -131,7 +131,7 @@ def _blocks(changes: Sequence[PlannedChange], remarks: Remarks) -> list[tuple[st
 def _signature(change: PlannedChange, name: str) -> tuple[object, ...]:
     alike = change.action is Action.CREATE
     fields = () if alike else tuple((f.field, str(f.before), str(f.after)) for f in change.fields)
-    where = change.address.name.removeprefix(name)
+    where = change.address.name.removeprefix(name).partition("id:")[0]
     return (change.address.kind, where, change.action, change.reason, fields, len(change.steps))
 
 

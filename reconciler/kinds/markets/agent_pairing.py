@@ -25,6 +25,7 @@ from reconciler.core.effects import (
 )
 from reconciler.core.fleet import Agent, Fleet, Loc, Machine, Mistake, Name, Section
 from reconciler.core.kind import Kind, Need, Search
+from reconciler.core.leaving import GONE, former_machines
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, Receipt, record_of, whole
 
@@ -76,6 +77,8 @@ class Spec(Paired):
     """Its place among the machine's pairings."""
     stray: str | None = None
     """Id of a pairing that no entry of the manifest stands for."""
+    leaves: str = ""
+    """Why the machine leaves the fleet, or "" where it does not."""
 
 
 class AgentPairing(Kind[Spec, Json]):
@@ -108,6 +111,7 @@ class AgentPairing(Kind[Spec, Json]):
                     _did(agent),
                     pairing.delegation_policy or "",
                     place,
+                    leaves=GONE[1] if machine.state == "retired" else "",
                 )
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
@@ -141,12 +145,16 @@ class AgentPairing(Kind[Spec, Json]):
 
     def needs(self, spec: Spec) -> Iterable[Need]:
         # Authority must be revocable whatever is the matter with the record.
-        if spec.stray is None:
+        if self.wanted(spec):
+            yield Need(Address("machine_record", spec.address.name.split("/")[0]))
+
+    def precedes(self, spec: Spec) -> Iterable[Need]:
+        if spec.leaves:
             yield Need(Address("machine_record", spec.address.name.split("/")[0]))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[Json] | Absent | Unreadable:
         record = await record_of(read, spec.identity_ref, spec.adopted)
-        if record is None:
+        if record is None or (spec.leaves and record.get("status") == "archived"):
             return Absent()
         pairings = await _living(read, record)
         if spec.stray is not None:
@@ -159,6 +167,8 @@ class AgentPairing(Kind[Spec, Json]):
         for machine in fleet.machines:
             if machine.custody != "none" and getattr(machine, "market", None) is not None:
                 yield Search(f"the pairings of {machine.name}", partial(self._strays, fleet, machine), machine.name)
+        if fleet.services.markets is not None:
+            yield Search("the pairings that were ours", partial(self._left_behind, fleet))
 
     async def _strays(self, fleet: Fleet, machine: Machine, read: Reader) -> list[Spec]:
         identity, adopted = f"did:peaq:{machine.address}", getattr(getattr(machine, "market", None), "record_id", None)
@@ -169,26 +179,33 @@ class AgentPairing(Kind[Spec, Json]):
         declared = [(f"{machine.name}/{p.agent}", fleet.agents[p.agent].address or "") for p in _declared(machine)]
         ours = [_ours(pairings, address, read.receipt(name)) for name, address in declared]
         managed = {pairing["id"] for pairing in ours if pairing is not None}
-        return [
-            Spec(
-                Address(self.name, f"{machine.name}/id:{p['id']}"),
-                identity,
-                "",
-                str(p.get("agentAddress")),
-                record["id"],
-                adopted,
-                machine.operator,
-                {},
-                stray=p["id"],
-            )
-            for p in pairings
-            if p["id"] not in managed
+        leaves = GONE[1] if machine.state == "retired" else ""
+        whose = Spec(Address("", machine.name), identity, "", "", record["id"], adopted, machine.operator, {}, None)
+        return [self._stray(replace(whose, leaves=leaves), p) for p in pairings if p["id"] not in managed]
+
+    async def _left_behind(self, fleet: Fleet, read: Reader) -> list[Spec]:
+        """The pairings of machines that left."""
+        whose = [
+            Spec(Address("", f.name), str(r["identityRef"]), "", "", r["id"], r["id"], f.operator, {}, leaves=GONE[0])
+            for f in await former_machines(fleet, read)
+            for r in f.records
         ]
+        found = await read.together(_living(read, {"id": spec.record}) for spec in whose)
+        return [self._stray(spec, p) for spec, pairings in zip(whose, found, strict=True) for p in pairings]
+
+    def _stray(self, whose: Spec, pairing: Json) -> Spec:
+        address, agent = Address(self.name, f"{whose.address.name}/id:{pairing['id']}"), pairing.get("agentAddress")
+        return replace(whose, address=address, agent_address=str(agent), stray=pairing["id"])
 
     def wanted(self, spec: Spec) -> bool:
-        return spec.stray is None
+        return spec.stray is None and not spec.leaves
+
+    def pruned(self, spec: Spec, fleet: Fleet) -> bool:
+        return spec.leaves == GONE[1] or super().pruned(spec, fleet)
 
     def unwanted(self, spec: Spec, state: Json) -> str:
+        if spec.leaves == GONE[1]:
+            return spec.leaves
         who = f"agent {state.get('agentAddress')} ({state.get('agentProvider')}, {state.get('agentRole')})"
         return f"{who} is paired and not in the manifest"
 
@@ -212,7 +229,7 @@ class AgentPairing(Kind[Spec, Json]):
         if state is None:
             return self._pair(spec)
         path: tuple[Segment, ...] = ("machines", spec.record, "agent-pairings", state["id"])
-        if spec.stray is not None:
+        if not self.wanted(spec):
             return (Step("revoke the pairing", HttpRequest("DELETE", path)),)
         if any(change.replaces for change in fields):
             return (Step("revoke the old pairing", HttpRequest("DELETE", path)), *self._pair(spec))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from reconciler.core.address import Address, Output, placeholders
@@ -12,7 +13,8 @@ from reconciler.core.diff import compare, same
 from reconciler.core.effects import HttpRequest, Segment, Step, machine_proof, renewed_proof
 from reconciler.core.errors import Rejected
 from reconciler.core.fleet import NAME, Fleet, Loc, Mistake, Name, Section
-from reconciler.core.kind import Kind, Need
+from reconciler.core.kind import Kind, Need, Search
+from reconciler.core.leaving import GONE, former_machines
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, record_of, whole
 
@@ -68,12 +70,15 @@ class Spec:
     operator: str
     archived: bool = False
     """True where the record is to be out of service, or not there at all."""
+    leaves: str = ""
+    """Why the machine leaves the fleet, or "" where it does not."""
 
 
 class MachineRecord(Kind[Spec, Json]):
     name = "machine_record"
     sections = {"machine.market": MarketSection}
     fields = (*FIELDS, "status", "identityProof")
+    prunable = "records"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         for machine in fleet.machines:
@@ -82,8 +87,10 @@ class MachineRecord(Kind[Spec, Json]):
                 owner = f"did:peaq:{fleet.operator_of(machine).address}"
                 address = Address(self.name, machine.name)
                 ref = f"did:peaq:{machine.address}"
-                fields, archived = _fields(fleet.known_as(machine), market, owner), market.status == "archived"
-                yield Spec(address, ref, fields, market.record_id, machine.operator, archived)
+                leaves = GONE[1] if machine.state == "retired" else ""
+                fields = _fields(fleet.known_as(machine), market, owner)
+                archived = bool(leaves) or market.status == "archived"
+                yield Spec(address, ref, fields, market.record_id, machine.operator, archived, leaves)
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
         known = getattr(fleet, "machine_policies", {})
@@ -124,9 +131,35 @@ class MachineRecord(Kind[Spec, Json]):
             if isinstance(output, Output):
                 yield Need(output.address)
 
+    def precedes(self, spec: Spec) -> Iterable[Need]:
+        if spec.leaves:
+            yield Need(Address("machine_identity", spec.address.name.split("/")[0]))
+
+    def searches(self, fleet: Fleet) -> Iterable[Search[Spec]]:
+        if fleet.services.markets is not None:
+            yield Search("the records that were ours", partial(self._strays, fleet))
+
+    async def _strays(self, fleet: Fleet, read: Reader) -> list[Spec]:
+        return [
+            Spec(
+                Address(self.name, f"{former.name}/id:{record['id']}" if number else former.name),
+                str(record["identityRef"]),
+                {},
+                str(record["id"]),
+                former.operator,
+                archived=True,
+                leaves=GONE[0],
+            )
+            for former in await former_machines(fleet, read)
+            for number, record in enumerate(former.records)
+        ]
+
     async def observe(self, spec: Spec, read: Reader) -> Present[Json] | Absent | Unreadable:
         try:
-            record = await record_of(read, spec.identity_ref, spec.record_id)
+            if spec.leaves == GONE[0]:
+                record = await read.find("id", str(spec.record_id), "machines")
+            else:
+                record = await record_of(read, spec.identity_ref, spec.record_id)
         except Rejected as error:
             if spec.record_id is None or not error.reason.startswith("MACHINE_IDENTITY_PROOF_"):
                 raise
@@ -134,7 +167,12 @@ class MachineRecord(Kind[Spec, Json]):
             unproven = {"id": spec.record_id, "identityRef": spec.identity_ref, "status": "active"}
             return Present({**unproven, UNPROVEN: error.reason})
         gone = record is None or (spec.archived and record.get("status") == "archived")
-        return Absent() if gone or record is None else Present(whole(record, "id", "status"))
+        if gone or record is None:
+            return Absent()
+        if spec.leaves:
+            # What cannot be seen could not be revoked first.
+            await read.items("machines", whole(record, "id")["id"], "agent-pairings")
+        return Present(whole(record, "id", "status"))
 
     def refuse(self, spec: Spec, state: Json | None) -> str | None:
         if state is None:
@@ -153,7 +191,7 @@ class MachineRecord(Kind[Spec, Json]):
         return not spec.archived
 
     def unwanted(self, spec: Spec, state: Json) -> str:
-        return "declared archived"
+        return spec.leaves or "declared archived"
 
     def diff(self, spec: Spec, state: Json) -> tuple[FieldChange, ...]:
         if unproven := state.get(UNPROVEN):

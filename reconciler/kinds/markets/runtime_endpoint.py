@@ -70,7 +70,7 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
     fields = tuple(field.alias or name for name, field in RuntimeEndpoint.model_fields.items())
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        for machine in fleet.machines:
+        for machine in fleet.active:
             section = machine.section(EndpointsSection)
             for key, endpoint in (section.runtime_endpoints if section and machine.custody != "none" else {}).items():
                 yield Spec(

@@ -101,7 +101,7 @@ class SessionToken(Kind[Spec, State]):
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         section = fleet.section(TokensSection)
         before = section.tokens.rotate_before if section else None
-        for machine in fleet.machines:
+        for machine in fleet.active:
             for place, pairing in enumerate(getattr(machine, "pairings", ()) if machine.custody != "none" else ()):
                 yield Spec(
                     Address(self.name, f"{machine.name}/{pairing.agent}"),

@@ -59,7 +59,7 @@ class MachineDid(Kind[Spec, State]):
     within = "attributes"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        for machine in fleet.machines:
+        for machine in fleet.active:
             if machine.custody != "none":
                 address = Address(self.name, machine.name)
                 operator = fleet.operator_of(machine).address

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from reconciler.core.address import Address, Output
@@ -9,10 +10,12 @@ from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
 from reconciler.core.fleet import ZERO_ADDRESS, Fleet, Loc, Section
-from reconciler.core.kind import Kind, Need
+from reconciler.core.kind import Kind, Need, Search, Strength
+from reconciler.core.leaving import GONE, former_machines
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 
+BOND_STAYS = "the bond stays locked for ever"
 STATUS = {0: "none", 1: "pending", 2: "verified", 3: "rejected", 4: "deactivated"}
 
 WINDOW = 2000
@@ -32,6 +35,8 @@ class Spec:
     operator_name: str
     bond: int | Output
     status: str
+    leaves: str = ""
+    """Why the machine leaves the fleet, or "" where it does not."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class MachineIdentity(Kind[Spec, State]):
     name = "machine_identity"
     sections = {"machine.v1": StatusSection}
     fields = ("status",)
+    prunable = "identities"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         for machine in fleet.machines:
@@ -57,11 +63,17 @@ class MachineIdentity(Kind[Spec, State]):
                 machine.operator,
                 Output(Address("registry", "v1"), "min_bond"),
                 section.status,
+                GONE[1] if machine.state == "retired" else "",
             )
 
     def needs(self, spec: Spec) -> Iterable[Need]:
-        yield Need(Address("registry", "v1"))
-        yield Need(Address("operator_identity", spec.operator_name))
+        if not spec.leaves:
+            yield Need(Address("registry", "v1"))
+            yield Need(Address("operator_identity", spec.operator_name))
+
+    def precedes(self, spec: Spec) -> Iterable[Need]:
+        if spec.leaves:
+            yield Need(Address("operator_did", spec.operator_name), Strength.SOFT)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
         (machine_id,) = await read.view("identityRegistry", "machineIdOfOwner(address)(uint256)", spec.account)
@@ -73,20 +85,54 @@ class MachineIdentity(Kind[Spec, State]):
         (operator,) = await read.view("identityRegistry", "operatorOf(uint256)(address)", machine_id)
         if not exists:
             return Unreadable(f"the registry knows id {machine_id} for {spec.account} and also denies it")
+        if spec.leaves and STATUS.get(status) == "deactivated":
+            return Absent()
         return Present(State(str(machine_id), operator, STATUS.get(status, f"status {status}")))
+
+    def searches(self, fleet: Fleet) -> Iterable[Search[Spec]]:
+        yield Search("the machines that were ours", partial(self._strays, fleet, scan=False))
+        yield Search("the machines of the chain", partial(self._strays, fleet, scan=True), deep=True)
+
+    async def _strays(self, fleet: Fleet, read: Reader, *, scan: bool) -> list[Spec]:
+        return [
+            Spec(
+                Address(self.name, former.name),
+                former.account,
+                fleet.operators[former.operator].address or "",
+                former.operator,
+                0,
+                "deactivated",
+                GONE[0],
+            )
+            for former in await former_machines(fleet, read, scan=scan)
+            if former.machine_id is not None
+        ]
+
+    def accounts(self, spec: Spec) -> Iterable[tuple[Signer, str]]:
+        yield Signer("machine", spec.address.name), spec.account
+
+    def wanted(self, spec: Spec) -> bool:
+        return not spec.leaves
+
+    def unwanted(self, spec: Spec, state: State) -> str:
+        return f"{spec.leaves}; {BOND_STAYS}"
 
     def refuse(self, spec: Spec, state: State | None) -> str | None:
         if state is None:
-            return "not registered, and declared deactivated; nothing to do" if spec.status != "active" else None
+            idle = spec.status != "active" and not spec.leaves
+            return "not registered, and declared deactivated; nothing to do" if idle else None
         if state.operator not in (ZERO_ADDRESS, "") and state.operator.lower() != spec.operator.lower():
             return f"registered by another operator, {state.operator}; only that operator can manage it"
-        if state.status == "rejected":
+        if state.status == "rejected" and not spec.leaves:
             return "the registry's owner rejected this machine; ask them, fleetctl cannot change it"
         return None
 
     def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:
         observed = "deactivated" if state.status == "deactivated" else "active"
-        return () if observed == spec.status else (FieldChange("status", observed, spec.status),)
+        if observed == spec.status:
+            return ()
+        leaves = spec.status == "deactivated"
+        return (FieldChange("status", observed, spec.status, note=BOND_STAYS if leaves else "", removes=leaves),)
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
         if state is None:
@@ -94,7 +140,7 @@ class MachineIdentity(Kind[Spec, State]):
             function, args = "registerFor(address)", (spec.account,)
             call = ChainCall(signer, "identityRegistry", function, args, spec.bond, gas=250_000, purpose="bond")
             return (Step("register", ChainGroup((call,)), irreversible=True),)
-        verb = "deactivate" if spec.status == "deactivated" else "reactivate"
+        verb = "deactivate" if spec.leaves or spec.status == "deactivated" else "reactivate"
         # Only the machine itself is sure to be allowed this.
         machine = Signer("machine", spec.address.name)
         call = ChainCall(machine, "identityRegistry", f"{verb}Machine(uint256)", (int(state.id),), gas=80_000)

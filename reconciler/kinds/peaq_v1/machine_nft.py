@@ -34,7 +34,7 @@ class MachineNft(Kind[Spec, State]):
     name = "machine_nft"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        for machine in fleet.machines:
+        for machine in fleet.active:
             identity = Address("machine_identity", machine.name)
             operator = Signer("operator", machine.operator)
             yield Spec(

@@ -9,8 +9,9 @@ from reconciler.core.address import NEVER, Address, Never, Output
 from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
-from reconciler.core.fleet import Fleet, Loc, Section
+from reconciler.core.fleet import Fleet, Loc, Machine, Section
 from reconciler.core.kind import Kind, Need, Strength
+from reconciler.core.leaving import published_ids, registered_by
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 
@@ -33,9 +34,16 @@ class PublishSection(Section):
 class Spec:
     address: Address
     account: str
-    machine_id: Id
+    machine_id: Id | None
+    """None where nothing but dropping from the list is asked for."""
     machines: tuple[Id, ...]
     deposit: int
+    keeps: frozenset[str] = frozenset()
+    """Accounts of machines of the manifest, in lower case, that stay on the list."""
+    drops: frozenset[str] | None = frozenset()
+    """Accounts, in lower case, that do not; None for every other one that this operator registered."""
+    enrols: bool = False
+    """True where machines may have records, too."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,8 @@ class State:
     machine_id: str | None
     machines: str | None
     """The attribute's text as it stands."""
+    left: frozenset[str] = frozenset()
+    """Ids on the list whose machines left."""
 
 
 class OperatorDid(Kind[Spec, State]):
@@ -55,22 +65,26 @@ class OperatorDid(Kind[Spec, State]):
         section = fleet.section(PublishSection)
         if section is not None and not section.publish_fleet:
             return
-        for name in sorted({machine.operator for machine in fleet.machines}):
-            own = Output(Address("operator_identity", name), "id")
+        prunes = "identities" in fleet.prune
+        keeps = _accounts(machine for machine in fleet.machines if machine.state == "active" or machine.protect)
+        drops = None if prunes else _accounts(fleet.retired)
+        active, enrols = {machine.operator for machine in fleet.active}, fleet.services.markets is not None
+        for name in sorted({machine.operator for machine in fleet.machines} | set(fleet.operators if prunes else ())):
+            own = Output(Address("operator_identity", name), "id") if name in active else None
             ids = tuple(
                 Output(Address("machine_identity", machine.name), "id")
-                for machine in fleet.machines
+                for machine in fleet.active
                 if machine.operator == name
             )
             account = fleet.operators[name].address or ""
-            yield Spec(Address(self.name, name), account, own, ids, fleet.network.did_deposit)
+            yield Spec(Address(self.name, name), account, own, ids, fleet.network.did_deposit, keeps, drops, enrols)
 
     def notices(self, fleet: Fleet) -> Iterable[str]:
         section = fleet.section(PublishSection)
         if section is not None and not section.publish_fleet:
             return
-        for name in sorted({machine.operator for machine in fleet.machines}):
-            count = sum(machine.operator == name for machine in fleet.machines)
+        for name in sorted({machine.operator for machine in fleet.active}):
+            count = sum(machine.operator == name for machine in fleet.active)
             if count > WINDOW:
                 yield (
                     f"operator {name} has {count} machines: the MCR API reads only {WINDOW} ids of its list, "
@@ -84,16 +98,18 @@ class OperatorDid(Kind[Spec, State]):
                 yield Need(output.address, Strength.SOFT)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
-        state = State(await read.attribute(spec.account, "machineId"), await read.attribute(spec.account, "machines"))
-        return Absent() if state == State(None, None) else Present(state)
+        own, listed = await read.attribute(spec.account, "machineId"), await read.attribute(spec.account, "machines")
+        if own is None and listed is None and spec.machine_id is not None:
+            return Absent()
+        return Present(State(own, listed, await _left(spec, read, listed)))
 
     def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:
         changes = []
-        if isinstance(spec.machine_id, Output) or state.machine_id != spec.machine_id:
+        if spec.machine_id is not None and (isinstance(spec.machine_id, Output) or state.machine_id != spec.machine_id):
             changes.append(FieldChange("machineId", state.machine_id, spec.machine_id))
-        listed, merged = _ids(state.machines), _merged(spec, state)
+        listed, merged = published_ids(state.machines), _merged(spec, state)
         if set(merged) != set(listed or ()) or (merged and listed is None):
-            changes.append(FieldChange("machines", state.machines, _shown(merged), note=_left_out(spec, state)))
+            changes.append(FieldChange("machines", state.machines, _shown(merged), note=_noted(spec, state)))
         return tuple(changes)
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
@@ -103,7 +119,7 @@ class OperatorDid(Kind[Spec, State]):
         calls = []
         if "machineId" in wanted:
             calls.append(self._write(spec, "machineId", spec.machine_id, observed.machine_id))
-        if "machines" in wanted and merged:
+        if "machines" in wanted and (merged or observed.machines is not None):
             calls.append(self._write(spec, "machines", _attribute(merged), observed.machines))
         return (Step("publish the fleet", ChainGroup(tuple(calls))),) if calls else ()
 
@@ -115,7 +131,7 @@ class OperatorDid(Kind[Spec, State]):
         return ChainCall(signer, "did", function, args, deposit=deposit, gas=gas, purpose="deposit")
 
     async def members(self, operator: str, fleet: Fleet, read: Reader) -> Iterable[str]:
-        ids = _ids(await read.attribute(operator, "machines")) or ()
+        ids = published_ids(await read.attribute(operator, "machines")) or ()
         owners = await read.views(
             "identityRegistry", "getOwnerIfExists(uint256)(address,bool)", map(int, dict.fromkeys(ids))
         )
@@ -145,29 +161,40 @@ class OperatorDid(Kind[Spec, State]):
         if field != "machines" or not isinstance(declared, Sequence):
             return super().kept(field, declared, observed)
         # Ids of others may come and go.
-        return set(declared) <= set(_ids(str(observed)) or ())
+        return set(declared) <= set(published_ids(str(observed)) or ())
 
     def written(self, spec: Spec, field: str) -> Iterable[Loc]:
         return (("machines",), ("machineSets",), ("include",)) if field == "machines" else ()
 
     def equal(self, spec: Spec, state: State) -> str:
         left_out = _left_out(spec, state)
-        return left_out or f"{len(_ids(state.machines) or ())} machine ids published"
+        return left_out or f"{len(published_ids(state.machines) or ())} machine ids published"
 
 
-def _ids(text: str | None) -> list[str] | None:
-    """The ids of a published list, or None where there is none or it is not a list of ids."""
-    try:
-        listed = json.loads(text or "")
-    except ValueError:
-        return None
-    valid = isinstance(listed, list) and all(type(i) is int or (isinstance(i, str) and i.isdecimal()) for i in listed)
-    return [str(i) for i in listed] if valid else None
+def _accounts(machines: Iterable[Machine]) -> frozenset[str]:
+    return frozenset((machine.address or "").lower() for machine in machines)
+
+
+async def _left(spec: Spec, read: Reader, text: str | None) -> frozenset[str]:
+    """Ids of the list that are to be dropped. What another operator registered, or nobody, is not ours to drop."""
+    if spec.drops == frozenset():
+        return frozenset()
+    if spec.drops is None and spec.enrols:
+        # Whose record cannot be seen must not be forgotten before it is archived.
+        await read.items("machines")
+    listed = published_ids(text) or []
+    owners = await read.together(registered_by(read, i, (spec.account.lower(),)) for i in listed)
+    left = [
+        machine_id
+        for machine_id, owner in zip(listed, owners, strict=True)
+        if owner is not None and owner not in spec.keeps and (spec.drops is None or owner in spec.drops)
+    ]
+    return frozenset(left)
 
 
 def _merged(spec: Spec, state: State) -> list[str | Output]:
-    """Ids already published, foreign ones included, then ours in manifest order, as far as there is room."""
-    published = list(dict.fromkeys(_ids(state.machines) or ()))
+    """Ids already published, foreign ones included and those that left not, then ours as far as there is room."""
+    published = [i for i in dict.fromkeys(published_ids(state.machines) or ()) if i not in state.left]
     ours = dict.fromkeys(i for i in spec.machines if not isinstance(i, Never))
     new = [i for i in ours if i not in set(published)]
     # As many new ids as fit: the more there are, the less they do.
@@ -179,6 +206,11 @@ def _left_out(spec: Spec, state: State) -> str:
     ours = {i for i in spec.machines if i is not NEVER}
     count = len(ours - set(_merged(spec, state)))
     return f"{count} machine ids left out: the {CAPACITY:,} bytes of the attribute are full" if count else ""
+
+
+def _noted(spec: Spec, state: State) -> str:
+    dropped = f"{len(state.left)} dropped that left the fleet" if state.left else ""
+    return "; ".join(filter(None, (dropped, _left_out(spec, state))))
 
 
 def _text(ids: Iterable[str | Output]) -> str:

@@ -64,6 +64,8 @@ class Spec:
     to: int
     burden: int | Burden
     station: Station | None = None
+    leaves: bool = False
+    """True where the machine is retired: then it is not the identity that comes first."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,15 @@ class WalletFunding(Kind[Spec, State]):
         if funding is None:
             return
         for machine in fleet.machines:
+            leaves = machine.state == "retired"
             if machine.custody != "none":
                 address = Address(self.name, machine.name)
                 burden = Burden(str(Signer("machine", machine.name)))
                 station = _station(fleet, fleet.operator_of(machine), funding)
                 account, payer = machine.address or "", machine.operator
-                yield Spec(address, account, payer, funding.below, funding.to, burden, station)
+                # Who leaves gets what leaving costs, and no more.
+                below, to = (0, 0) if leaves else (funding.below, funding.to)
+                yield Spec(address, account, payer, below, to, burden, station, leaves)
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
         section = fleet.section(FundingSection)
@@ -105,7 +110,12 @@ class WalletFunding(Kind[Spec, State]):
 
     def needs(self, spec: Spec) -> Iterable[Need]:
         strength = Strength.RIDES if spec.station is None else Strength.HARD
-        yield Need(Address("machine_identity", spec.address.name), strength)
+        if not spec.leaves:
+            yield Need(Address("machine_identity", spec.address.name), strength)
+
+    def precedes(self, spec: Spec) -> Iterable[Need]:
+        if spec.leaves:
+            yield Need(Address("machine_identity", spec.address.name))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
         return Present(State(await read.balance(spec.account)))
