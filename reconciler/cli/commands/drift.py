@@ -5,10 +5,11 @@ import asyncio
 import click
 
 from reconciler.cli.commands.plan import exit_code, show
-from reconciler.cli.options import Command, Options
+from reconciler.cli.documents import Documented
+from reconciler.cli.options import Options
 
 
-@click.command("drift", cls=Command)
+@click.command("drift", cls=Documented)
 def command(options: Options) -> int:
     """Compare the world with the manifest. Exit code 2 where they differ."""
-    return exit_code(asyncio.run(show(options)), detailed=True)
+    return exit_code(asyncio.run(show(options, "drift")), detailed=True)

@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 from reconciler.cli.planning import Planned
+from reconciler.cli.render.errors import FORMAT
+from reconciler.cli.render.plan_text import summary
 from reconciler.cli.wiring import Session
 from reconciler.core.change import Action
 from reconciler.core.money import Cost
 from reconciler.core.plan import PlannedChange, plain
 from reconciler.engine.execute import Result
-
-FORMAT = "1.0"
 
 
 def plan_data(session: Session, planned: Planned) -> dict[str, Any]:
@@ -22,6 +22,7 @@ def plan_data(session: Session, planned: Planned) -> dict[str, Any]:
         "network": {"name": fleet.network.name, "chainId": str(fleet.network.chain_id), "block": str(planned.block)},
         "manifestDigest": session.project.manifest.digest,
         "digest": plan.digest,
+        "headline": summary(plan),
         "summary": {str(action): plan.count(action) for action in Action},
         "changes": [change_data(change) for change in plan.changes],
         "cost": {str(signer): _cost(cost) for signer, cost in plan.costs().items()},
