@@ -67,7 +67,7 @@ def event_log(path: Path, command: str) -> Iterator[Callable[[Line], None]]:
 
 
 def _opened(path: Path) -> int:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     # Only a file of its own starts anew: what is behind /dev/fd/N may be somebody's log.
     if stat.S_ISREG(os.fstat(descriptor).st_mode) and not str(path).startswith("/dev/"):
         os.ftruncate(descriptor, 0)

@@ -61,7 +61,7 @@ def small() -> Data:
     return plan(
         change("machine_identity/air-002", Action.CREATE, field("address", None, "0x1"), irreversible=True),
         change("machine_identity/air-003", Action.CREATE, field("address", None, "0x2"), irreversible=True),
-        change("machine_record/air-001", Action.UPDATE, field("displayName", "a|b", "`c`", moved="world"), moved="world"),
+        change("machine_record/air-001", Action.UPDATE, field("displayName", "a|b", "`c`", moved="world")),
         change("agent_pairing/air-001/ops", Action.DELETE, reason="no longer declared"),
         change("machine_did/air-004", Action.PARKED, reason="the key of machine/air-004 is not at hand"),
         change("machine_nft/air-005", Action.NO_OP),
