@@ -20,6 +20,8 @@ from reconciler.cli.render.errors import error_data
 from reconciler.core.errors import FleetError
 from reconciler.core.lines import ResultLine
 from reconciler.core.text import visible
+from reconciler.manifest.problems import Problems
+from reconciler.manifest.source import read, read_text
 
 RENDERERS: dict[str, Callable[[Data, Heading], str]] = {
     "json": lambda data, heading: dump(dict(data)),
@@ -116,8 +118,10 @@ def _details(options: Options, environ: Mapping[str, str]) -> str:
 
 def _fleet_name(path: Path) -> str:
     """The name that even an invalid manifest gives its fleet, so that its comment replaces the right one."""
-    try:
-        found = re.search(r"^[\"']?name[\"']?:\s*[\"']?([\w.-]+)", path.read_text(), re.MULTILINE)
-    except (OSError, ValueError):
-        found = None
+    problems = Problems()
+    source = read(path, str(path), problems)
+    if source is not None and isinstance(name := source.data.get("name"), str):
+        return name
+    # Not even YAML, perhaps; a name at the start of a line is still the best guess.
+    found = re.search(r"^name:\s*[\"']?([\w.-]+)", read_text(path, str(path), problems) or "", re.MULTILINE)
     return found[1] if found else path.name

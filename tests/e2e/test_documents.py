@@ -93,13 +93,15 @@ def test_a_mistake_in_the_manifest_is_a_comment_too(new_yard: MakeYard) -> None:
     yard.environ["GITHUB_STEP_SUMMARY"] = str(summary)
     ran = yard.run("plan", "--output", "markdown", "--events", str(events))
     assert ran.code == 3
-    assert ran.out.startswith(f"<!-- fleetctl:plan:{yard.file.name} -->\n")
+    assert ran.out.startswith(f"<!-- fleetctl:plan:{yard.name} -->\n")
     assert "- **Invalid:** " in ran.out
     assert "1 problem; nothing was done." in ran.err
     assert summary.read_text() == ran.out
     assert kinds(events) == {"version": 1, "diagnostic": 1, "result": 1}
     assert "fleet.yaml:" in lines(events)[1]["where"]
     assert suite(yard.run("drift", "--output", "junit").out).get("failures") == "1"
+    yard.file.write_text(f"name: {yard.name}\nmachines: [\n")
+    assert yard.run_as_is("plan", "--output", "markdown").out.startswith(f"<!-- fleetctl:plan:{yard.name} -->\n")
     assert yard.run("plan", "--output", "html").out.startswith("<!doctype html>")
     assert yard.run("plan", "--output", "json").data["exitCode"] == 3
 

@@ -109,6 +109,7 @@ def test_whatever_the_names_it_stays_short_and_nothing_escapes(data: Data, headi
             opened, closed = opened + token.content.count("<details>"), closed + token.content.count("</details>")
         if token.type == "fence":
             assert token.info == "diff"
+            assert token.markup not in token.content
             # Nothing of ours is inside: a fence that took too much would hold the end of its fold.
             assert not re.search("^(</?details|## fleetctl)", token.content, re.MULTILINE)
         if token.type == "text":
@@ -139,4 +140,5 @@ def test_fences_are_longer_than_anything_in_them(length: int, times: int) -> Non
     runs = [change("thing/a", Action.UPDATE, field("x", "`" * length, "\n" + "`" * length)) for _ in range(times)]
     fences = [token for token in tokens(render(plan(*runs), PLAN)) if token.type == "fence"]
     assert len(fences) == 1
+    assert fences[0].markup not in fences[0].content
     assert fences[0].content.count("+     x:") == times

@@ -86,14 +86,14 @@ def _costs(data: Data) -> Iterator[str]:
     if not (rows := cost_rows(data.get("cost", {}))):
         return
     yield "<table>\n<caption>What it may cost, in PEAQ</caption>"
-    yield f'<tr><th scope="col">pays</th>{"".join(_amounts("th", COSTS.values()))}</tr>'
+    yield f'<tr><th scope="col">pays</th>{"".join(_amounts('th scope="col"', COSTS.values()))}</tr>'
     for signer, amounts in rows:
         yield f'<tr><th scope="row">{_text(signer)}</th>{"".join(_amounts("td", amounts))}</tr>'
     yield "</table>"
 
 
 def _amounts(cell: str, texts: Iterable[str]) -> Iterator[str]:
-    return (f'<{cell} class="amount">{text}</{cell}>' for text in texts)
+    return (f'<{cell} class="amount">{text}</{cell.split()[0]}>' for text in texts)
 
 
 def _group(action: Action, blocks: Sequence[Block]) -> Iterator[str]:
