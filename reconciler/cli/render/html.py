@@ -1,6 +1,6 @@
 """An answer as one HTML page that needs nothing else: no script, no request, readable on paper and in the dark."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from reconciler.cli.render.blocks import (
@@ -86,14 +86,12 @@ def _costs(data: Data) -> Iterator[str]:
     if not (rows := cost_rows(data.get("cost", {}))):
         return
     yield "<table>\n<caption>What it may cost, in PEAQ</caption>"
-    yield f'<tr><th scope="col">pays</th>{"".join(_amounts('th scope="col"', COSTS.values()))}</tr>'
+    heads = "".join(f'<th scope="col" class="amount">{name}</th>' for name in COSTS.values())
+    yield f'<tr><th scope="col">pays</th>{heads}</tr>'
     for signer, amounts in rows:
-        yield f'<tr><th scope="row">{_text(signer)}</th>{"".join(_amounts("td", amounts))}</tr>'
+        cells = "".join(f'<td class="amount">{amount}</td>' for amount in amounts)
+        yield f'<tr><th scope="row">{_text(signer)}</th>{cells}</tr>'
     yield "</table>"
-
-
-def _amounts(cell: str, texts: Iterable[str]) -> Iterator[str]:
-    return (f'<{cell} class="amount">{text}</{cell.split()[0]}>' for text in texts)
 
 
 def _group(action: Action, blocks: Sequence[Block]) -> Iterator[str]:
