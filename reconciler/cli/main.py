@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from reconciler.cli.options import Options, common, merge
+from reconciler.cli.render.errors import error_data
 from reconciler.core.errors import FleetError, ManifestError, Problem
 from reconciler.core.text import visible
 
@@ -123,9 +124,7 @@ def _asks_json(arguments: list[str]) -> bool:
 
 def _report(error: FleetError, as_json: bool) -> None:
     if as_json:
-        click.echo(
-            json.dumps({"formatVersion": "1.0", "error": _as_data(error), "exitCode": error.exit_code}, indent=2)
-        )
+        click.echo(json.dumps(error_data(error), indent=2))
         return
     if isinstance(error, ManifestError):
         for problem in error.problems:
@@ -142,13 +141,6 @@ def _problem(problem: Problem) -> None:
     _say(str(problem))
     if problem.hint:
         _say(f"  → {problem.hint}")
-
-
-def _as_data(error: FleetError) -> dict[str, Any]:
-    data: dict[str, Any] = {"code": error.code, "message": error.message, "where": error.where, "hint": error.hint}
-    if isinstance(error, ManifestError):
-        data["problems"] = [vars(problem) for problem in error.problems]
-    return data
 
 
 def _say(text: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+FORMS = ("text", "json", "markdown", "html", "junit")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -20,6 +21,10 @@ class Options:
     quiet: bool = False
     debug: bool = False
     timeout: float = 600.0
+    events: Path | None = None
+    details_url: str = ""
+    record: Callable[[Any], None] = field(default=lambda line: None)
+    """Not said on a command line: takes each line (core/lines.py) of what happens."""
     around: Callable[[Any], Any] = field(default=lambda world: world)
     """Not said on a command line: what a caller puts between the engine and its ports."""
 
@@ -31,6 +36,11 @@ class Options:
     def json(self) -> bool:
         return self.output == "json"
 
+    @property
+    def text(self) -> bool:
+        """True where the answer is for a person at a terminal."""
+        return self.output == "text"
+
 
 _COMMON = [
     click.option("-f", "--file", type=click.Path(path_type=Path), envvar="FLEETCTL_FILE", help="Manifest [fleet.yaml]"),
@@ -40,7 +50,7 @@ _COMMON = [
         envvar="FLEETCTL_STATE",
         help="State directory [.fleetctl beside the manifest]",
     ),
-    click.option("--output", type=click.Choice(["text", "json"]), help="Form of the answer [text]"),
+    click.option("--output", type=click.Choice(FORMS), help="Form of the answer [text]"),
     click.option("--no-color", is_flag=True, default=None, envvar="NO_COLOR", help="No colours"),
     click.option("-v", "--verbose", count=True, default=None, help="Show more"),
     click.option("-q", "--quiet", is_flag=True, default=None, help="No progress, no talk"),
@@ -67,6 +77,9 @@ def merge(ctx: click.Context, given: dict[str, Any]) -> Options:
 class Command(click.Command):
     """A command with the common options, which reach it as one `options` argument."""
 
+    forms: tuple[str, ...] = ("text", "json")
+    """Of the answer."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
 
@@ -79,5 +92,11 @@ class Command(click.Command):
         names = {f.name for f in fields(Options)}
         given = {name: ctx.params.pop(name) for name in list(ctx.params) if name in names}
         ctx.obj = merge(ctx, given)
+        if ctx.obj.output not in self.forms:
+            raise click.UsageError(f"{self.name} answers as {' or '.join(self.forms)}, not as {ctx.obj.output}", ctx)
         ctx.params["options"] = ctx.obj
+        return self.call(ctx)
+
+    def call(self, ctx: click.Context) -> Any:
+        """Run it, with its options known."""
         return super().invoke(ctx)

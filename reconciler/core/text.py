@@ -3,11 +3,13 @@
 import re
 
 LONGEST = 300
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_STEERING = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb\ufffe\uffff]"
+)
 
 
 def visible(text: str) -> str:
-    """`text` with what would steer a terminal, or turn the direction of reading, written out instead."""
+    """`text` with what steers a terminal, turns the direction of reading, or is no character, written out instead."""
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 

@@ -13,12 +13,13 @@ from rich.text import Text
 
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.presigned import Presigned
-from reconciler.cli.commands.plan import print_plan
+from reconciler.cli.commands.plan import print_plan, told
+from reconciler.cli.documents import Documented, answered, record_plan
 from reconciler.cli.leaving import removal_options
-from reconciler.cli.options import Command, Options
+from reconciler.cli.options import Options
 from reconciler.cli.planning import Planned, Wishes, make_plan, remember
 from reconciler.cli.presigned import FILE, presigned
-from reconciler.cli.render.as_json import dump, plan_data, result_data
+from reconciler.cli.render.as_json import plan_data, result_data
 from reconciler.cli.render.plan_text import left_out
 from reconciler.cli.render.progress import Meter, answer
 from reconciler.cli.selecting import Terms, selected, selects
@@ -40,7 +41,7 @@ AGAIN = 5
 """Times an apply starts over because the chain was reorganised under it."""
 
 
-@click.command("apply", cls=Command)
+@click.command("apply", cls=Documented)
 @click.option("--yes", is_flag=True, help="Do not ask")
 @click.option("--no-batch", is_flag=True, help="Send every call as a transaction of its own")
 @click.option("--accept-legacy", is_flag=True, help="Register under protocol v1 on a live network")
@@ -61,7 +62,7 @@ def command(
     **given: Any,
 ) -> int:
     """Make the world as the manifest says. Shows the plan and asks first."""
-    if not yes and (options.json or not sys.stdin.isatty()):
+    if not yes and (not options.text or not sys.stdin.isatty()):
         raise ConfigError("there is no terminal to ask on", hint="pass --yes to apply without being asked")
     project = open_project(options)
     selection = selected(project, only, skip)
@@ -95,7 +96,7 @@ async def _apply(
     options: Options, project: Project, wishes: Wishes, keyring: Presigned, *, yes: bool, batch: bool
 ) -> int:
     journal = JournalStore(options.state_directory / "journal.sqlite")
-    relay = Relay()
+    relay = Relay(options)
     try:
         async with connected(project, options, journal, relay, batch=batch) as connection:
             world = connection.world
@@ -105,7 +106,8 @@ async def _apply(
             planned = await _plan(options, session, wishes, relay)
             if await _settled_earlier(options, session, planned, wishes, relay):
                 planned = await _plan(options, session, wishes, relay)
-            if not options.json:
+            record_plan(options, "apply", plan_data(session, planned))
+            if options.text:
                 print_plan(options, session, planned)
             _check(options, session, planned, wishes)
             if planned.plan.acting and not yes and not _agreed("Apply this plan?"):
@@ -150,7 +152,7 @@ def _consent_to_widening(options: Options, session: Session, planned: Planned, w
     if not count or wishes.allow_widening or session.project.fleet.guards.policy_widening == "allow":
         return
     question = f"Give agents more authority at {count} pairing(s), marked ▲ above?"
-    if options.json or not sys.stdin.isatty() or not _agreed(question):
+    if not options.text or not sys.stdin.isatty() or not _agreed(question):
         message = f"the plan gives agents more authority at {count} pairing(s), and nobody agreed to that"
         raise UnsafePlan(message, hint="pass --allow-widening, or set guards.policyWidening to allow")
 
@@ -158,12 +160,13 @@ def _consent_to_widening(options: Options, session: Session, planned: Planned, w
 class Relay:
     """Passes events to whichever meter is shown now."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: Options) -> None:
         self.meter: Meter | None = None
+        self._options = options
 
     def __call__(self, event: Event) -> None:
         if self.meter is not None:
-            self.meter.event(event)
+            told(self._options, self.meter, event)
 
 
 async def _plan(options: Options, session: Session, wishes: Wishes, relay: Relay) -> Planned:
@@ -222,10 +225,14 @@ def exit_code(planned: Planned, result: Result) -> int:
 
 
 def report(options: Options, session: Session, planned: Planned, result: Result, code: int) -> None:
-    if options.json:
-        data = {**plan_data(session, planned), "result": result_data(result), "exitCode": code}
-        click.echo(dump(data))
-        return
+    if options.text:
+        _told(options, planned, result)
+    ended = {**result_data(result), "headline": _sum(planned, result)}
+    answered(options, "apply", {**plan_data(session, planned), "result": ended, "exitCode": code})
+
+
+def _told(options: Options, planned: Planned, result: Result) -> None:
+    """How it ended, for people."""
     console = answer(options)
     waiting = 0
     for outcome in result.outcomes.values():

@@ -1,28 +1,33 @@
 """fleetctl plan: what apply would do, and what speaks against it. Never writes anywhere."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import click
 
 from reconciler.adapters.journal_store import JournalStore
+from reconciler.cli.documents import Documented, answered, record_plan
 from reconciler.cli.leaving import removal_options
-from reconciler.cli.options import Command, Options
+from reconciler.cli.options import Options
 from reconciler.cli.planning import LEGACY, Planned, Wishes, make_plan
 from reconciler.cli.provenance import sources
-from reconciler.cli.render.as_json import dump, plan_data
+from reconciler.cli.render.as_json import plan_data
+from reconciler.cli.render.as_lines import of_event
 from reconciler.cli.render.plan_text import render_plan, render_refusals
 from reconciler.cli.render.progress import Meter, answer
 from reconciler.cli.render.remarks import Remarks
 from reconciler.cli.selecting import Terms, selected, selects
 from reconciler.cli.wiring import Session, connected, open_project
 from reconciler.core.change import Action
+from reconciler.engine.events import Event
 
 CHANGES = 2
 
 
-@click.command("plan", cls=Command)
+@click.command("plan", cls=Documented)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there is anything to do or blocked")
 @click.option("--allow-token-loss", is_flag=True, help="Plan policy changes even where an agent's key is not at hand")
 @click.option("--ignore-windows", is_flag=True, help="As if every maintenance window were open")
@@ -35,7 +40,7 @@ def command(options: Options, *, detailed_exitcode: bool, explain: bool, only: T
     if explain:
         project = session.project
         planned = replace(planned, sources=sources(project.manifest, project.resources, planned.plan))
-    print_plan(options, session, planned)
+    show(options, "plan", session, planned, print_plan)
     return exit_code(planned, detailed=detailed_exitcode)
 
 
@@ -45,16 +50,36 @@ async def make(options: Options, only: Terms, skip: Terms, **given: Any) -> tupl
     selection = selected(project, only, skip)
     journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
     with Meter(options, "reading", len(project.resources)) as meter:
-        async with connected(project, options, journal, meter.event) as session:
+        emit = partial(told, options, meter)
+        async with connected(project, options, journal, emit) as session:
             wishes = Wishes(project.keyring.declared, selection=selection, **given)
             planned = await make_plan(session, wishes, meter.tick)
     return session, planned
 
 
+def show(
+    options: Options,
+    command: str,
+    session: Session,
+    planned: Planned,
+    in_text: Callable[[Options, Session, Planned], None],
+) -> None:
+    """Give the answer of `command` in the form asked for; `in_text` prints it for people."""
+    data = plan_data(session, planned)
+    record_plan(options, command, data)
+    if options.text:
+        in_text(options, session, planned)
+    answered(options, command, data)
+
+
+def told(options: Options, meter: Meter, event: Event) -> None:
+    """An event of the engine goes to whoever watches and to the file of events."""
+    meter.event(event)
+    options.record(of_event(event))
+
+
 def print_plan(options: Options, session: Session, planned: Planned) -> None:
-    if options.json:
-        click.echo(dump(plan_data(session, planned)))
-        return
+    """For people."""
     console = answer(options)
     remarks = Remarks(planned.moved, planned.sources)
     render_plan(planned.plan, console, verbose=options.verbose > 0, remarks=remarks)

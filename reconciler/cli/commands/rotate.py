@@ -58,7 +58,7 @@ def command(options: Options, *, due: bool, within: float, **given: tuple[str, .
 
 async def _rotate(options: Options, project: Project, choice: Choice) -> int:
     journal = JournalStore(options.state_directory / "journal.sqlite")
-    relay = Relay()
+    relay = Relay(options)
     try:
         async with connected(project, options, journal, relay) as connection:
             with Meter(options, "reading", len(project.resources)) as relay.meter:

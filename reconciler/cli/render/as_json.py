@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.cli.planning import Planned
+from reconciler.cli.render.errors import FORMAT
+from reconciler.cli.render.plan_text import summary
 from reconciler.cli.wiring import Session
 from reconciler.core.change import Action
 from reconciler.core.money import Cost
 from reconciler.core.moved import Movement, counted
 from reconciler.core.plan import PlannedChange, plain
 from reconciler.engine.execute import Result
-
-FORMAT = "1.1"
 
 
 def plan_data(session: Session, planned: Planned) -> dict[str, Any]:
@@ -24,6 +24,7 @@ def plan_data(session: Session, planned: Planned) -> dict[str, Any]:
         "network": {"name": fleet.network.name, "chainId": str(fleet.network.chain_id), "block": str(planned.block)},
         "manifestDigest": session.project.manifest.digest,
         "digest": plan.digest,
+        "headline": summary(plan),
         "summary": {str(action): plan.count(action) for action in Action},
         "changes": [
             change_data(change, planned.moved.get(change.address), planned.sources.get(change.address))
