@@ -43,6 +43,8 @@ class Wishes:
     allow_widening: bool = False
     ahead: Collection[Signer] = ()
     """Machines whose transactions are signed elsewhere."""
+    narrow: Callable[[Plan, Scene], Plan] = lambda plan, scene: plan
+    """Leaves of a plan what may be done."""
 
 
 async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] = lambda: None) -> Planned:
@@ -69,9 +71,11 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
             *_placed(project, advised),
         ),
         unmanaged=frozenset(r.address for r in strays if r.kind.prunable not in project.fleet.prune),
+        unseen=tuple(unseen),
         ahead=wishes.ahead,
     )
     plan, scene = await survey(world, scene, reader.block)
+    plan = wishes.narrow(plan, scene)
     plan = replace(plan, notices=(*plan.notices, *_pacing(plan)))
     wei = await _balances(session, plan, reader)
     return Planned(plan, scene, tuple(await _refusals(session, plan, wishes, wei, reader.block)), reader.block, wei)

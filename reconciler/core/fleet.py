@@ -217,6 +217,8 @@ class Guards(Section):
     """Most to pay for one unit of gas, offers for slow transactions included, e.g. 500 gwei."""
     max_removals: int | None = Field(default=None, ge=0)
     """Most resources that one apply may remove or replace."""
+    signed_plans: Literal["optional", "required"] = "optional"
+    """`required`: apply takes nothing but a saved plan that an operator signed (`plan --out FILE --sign`)."""
 
 
 class Metadata(Section):

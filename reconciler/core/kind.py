@@ -113,6 +113,14 @@ class Kind(ABC, Generic[SpecT, StateT]):
         """Where to look for what exists under what the fleet manages, and the manifest does not name."""
         return ()
 
+    def unfinished(self, field: FieldChange) -> bool:
+        """True where a creation that was interrupted may leave this difference."""
+        return False
+
+    def wears(self, field: FieldChange) -> bool:
+        """True where time alone makes this difference."""
+        return False
+
     def outputs(self, spec: SpecT, state: StateT) -> Mapping[str, object]:
         """Fields of the verified state that others may name in an Output."""
         return {}

@@ -30,6 +30,8 @@ class Scene:
     notices: tuple[str, ...] = ()
     unmanaged: frozenset[Address] = frozenset()
     """Strays that are shown and left alone."""
+    unseen: tuple[str, ...] = ()
+    """Where strays could not be looked for, and why."""
     ahead: Collection[Signer] = ()
     """Those whose transactions somebody else signs: their calls are not parked, though no key is at hand."""
 
@@ -55,6 +57,11 @@ class PlannedChange:
     @property
     def widens(self) -> bool:
         return self.action.acts and any(change.widens for change in self.fields)
+
+    @property
+    def pays(self) -> int:
+        """Wei that it moves, gas and deposits aside: bonds and transfers, a service's included."""
+        return sum(_paid(step.effect) for step in self.steps)
 
     @property
     def rotates(self) -> bool:
@@ -175,6 +182,13 @@ def _receivers(effect: Effect) -> Iterator[tuple[str, int]]:
             yield from ((call.to, call.value) for call in calls if not call.function and isinstance(call.value, int))
         case CodedRequest(account=account, wei=wei):
             yield account, wei
+
+
+def _paid(effect: Effect) -> int:
+    if isinstance(effect, CodedRequest):
+        return effect.wei
+    calls = effect.calls if isinstance(effect, ChainGroup) else ()
+    return sum(call.value for call in calls if isinstance(call.value, int))
 
 
 def _missing_key(effect: Effect, scene: Scene) -> Signer | None:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.presigned import Presigned
+from reconciler.cli.approval import Approval, approval_of
 from reconciler.cli.commands.plan import print_plan
 from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import Planned, Wishes, make_plan
@@ -36,22 +37,42 @@ AGAIN = 5
 
 
 @click.command("apply", cls=Command)
+@click.argument("plan", type=FILE, required=False)
 @click.option("--yes", is_flag=True, help="Do not ask")
 @click.option("--no-batch", is_flag=True, help="Send every call as a transaction of its own")
 @click.option("--accept-legacy", is_flag=True, help="Register under protocol v1 on a live network")
 @click.option("--allow-widening", is_flag=True, help="Give agents more authority without being asked about it")
 @click.option("--allow-token-loss", is_flag=True, help="Change policies even where an agent's key is not at hand")
 @click.option("--signed", type=FILE, multiple=True, help="What `fleetctl sign` wrote; may be repeated")
-def command(options: Options, *, yes: bool, no_batch: bool, signed: tuple[Path, ...], **given: bool) -> int:
-    """Make the world as the manifest says. Shows the plan and asks first."""
-    if not yes and (options.json or not sys.stdin.isatty()):
+def command(
+    options: Options, *, plan: Path | None, yes: bool, no_batch: bool, signed: tuple[Path, ...], **given: bool
+) -> int:
+    """Make the world as the manifest says. Shows the plan and asks first.
+
+    With PLAN, a file of `fleetctl plan --out`, just what that says is done, or nothing (exit code 8) where it is stale.
+    """
+    if plan is None and not yes and (options.json or not sys.stdin.isatty()):
         raise ConfigError("there is no terminal to ask on", hint="pass --yes to apply without being asked")
     project = open_project(options)
+    approval = approval_of(options, project, plan)
     check_keys(project, "operator", "agent", "machine")
     keyring = presigned(project, signed)
-    wishes = Wishes(project.keyring.has, ahead=keyring.transactions.keys(), **given)
+    has = project.keyring.has
+    wishes = Wishes(has, ahead=keyring.transactions.keys(), narrow=approval.narrow, **given)
+    if plan is not None:
+        asyncio.run(_look(options, project, wishes, approval))
     with alone(project, f"apply of {options.file}"):
-        return asyncio.run(_apply(options, project, wishes, keyring, yes=yes, batch=not no_batch))
+        agreed = yes or not approval.asks
+        return asyncio.run(_apply(options, project, wishes, keyring, approval, yes=agreed, batch=not no_batch))
+
+
+async def _look(options: Options, project: Project, wishes: Wishes, approval: Approval) -> None:
+    """Raises StalePlan where the plan is stale, without a lock: whoever holds one need not be waited for."""
+    journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
+    with Meter(options, "comparing", len(project.resources)) as meter:
+        async with connected(project, options, journal, meter.event) as session:
+            await approval.check(session)
+            await make_plan(session, wishes, meter.tick)
 
 
 def check_keys(project: Project, *roles: str) -> None:
@@ -74,7 +95,14 @@ def check_keys(project: Project, *roles: str) -> None:
 
 
 async def _apply(
-    options: Options, project: Project, wishes: Wishes, keyring: Presigned, *, yes: bool, batch: bool
+    options: Options,
+    project: Project,
+    wishes: Wishes,
+    keyring: Presigned,
+    approval: Approval,
+    *,
+    yes: bool,
+    batch: bool,
 ) -> int:
     journal = JournalStore(options.state_directory / "journal.sqlite")
     relay = Relay()
@@ -82,6 +110,7 @@ async def _apply(
         async with connected(project, options, journal, relay, batch=batch) as connection:
             world = connection.world
             session = replace(connection, world=replace(world, keyring=replace(keyring, keys=world.keyring)))
+            await approval.check(session)
             planned = await _plan(options, session, wishes, relay)
             if await _settled_earlier(options, session, planned, relay):
                 planned = await _plan(options, session, wishes, relay)
@@ -145,7 +174,7 @@ async def _plan(options: Options, session: Session, wishes: Wishes, relay: Relay
     if not denials:
         return planned
     scene = replace(planned.scene, denials={**planned.scene.denials, **denials})
-    return replace(planned, plan=build_plan(scene), scene=scene)
+    return replace(planned, plan=wishes.narrow(build_plan(scene), scene), scene=scene)
 
 
 async def _settled_earlier(options: Options, session: Session, planned: Planned, relay: Relay) -> bool:

@@ -8,12 +8,14 @@ from typing import Any
 import click
 
 from reconciler.cli.options import Command, Options
+from reconciler.core.saved import SavedPlan
 from reconciler.core.signing import SignedTransactions, SigningRequest
 from reconciler.kinds import discover
 from reconciler.manifest.schema import file_schema, schema
 
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "fleet": lambda: schema(discover()),
+    "plan": lambda: file_schema(SavedPlan),
     "signing-request": lambda: file_schema(SigningRequest),
     "signed-transactions": lambda: file_schema(SignedTransactions),
 }
@@ -23,7 +25,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
 @click.argument("name", type=click.Choice(list(SCHEMAS)), default="fleet")
 @click.option("--write", type=click.Path(path_type=Path, file_okay=False), help="Write all NAME.schema.json there")
 def command(options: Options, name: str, write: Path | None) -> int:
-    """Print a JSON Schema: the manifest's, or that of a file for signing elsewhere."""
+    """Print a JSON Schema: the manifest's, or that of a saved plan or a file for signing elsewhere."""
     if write is None:
         click.echo(text_of(name), nl=False)
         return 0

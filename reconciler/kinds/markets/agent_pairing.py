@@ -256,6 +256,9 @@ class AgentPairing(Kind[Spec, Json]):
         fields = {"agentAddress": spec.agent_address, "agentDid": spec.did, **fields}
         return tuple(FieldChange(name, None, value) for name, value in fields.items() if value is not None)
 
+    def unfinished(self, field: FieldChange) -> bool:
+        return (field.field, field.after) == ("status", "paused")
+
     def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
         return {"id": state["id"], "updated_at": state.get("updatedAt")}
 

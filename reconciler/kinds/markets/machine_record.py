@@ -166,6 +166,9 @@ class MachineRecord(Kind[Spec, Json]):
         fields = {"identityRef": spec.identity_ref, **spec.fields}
         return tuple(FieldChange(name, None, value) for name, value in fields.items() if value is not None)
 
+    def unfinished(self, field: FieldChange) -> bool:
+        return (field.field, field.before) == ("status", "draft")
+
     def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
         return {"id": state["id"]}
 
