@@ -1,10 +1,11 @@
 """A saved plan in worlds that went on: what our own interrupted apply leaves is finished, what others did is stale."""
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from kinds_harness import LAYERS, Played, play
+from kinds_harness import ACCOUNTS, LAYERS, Played, play
 from saved_harness import later, left_to_do, saved_of, stale
 
 from reconciler.core.change import Action
@@ -83,7 +84,7 @@ BETWEEN = [
         "attributes written one by one",
         fleet(),
         ["operator", "identity", "nft", "funded"],
-        {"attributes": {"@m1": {"machineId": "42"}}},
+        {"attributes": {ACCOUNTS["m1"]: {"machineId": "42"}}},
         "machine_did/m1",
     ),
 ]
@@ -93,10 +94,7 @@ BETWEEN = [
 def test_what_an_interrupted_creation_leaves(
     name: str, text: str, given: list[str], changed: dict[str, Any], address: str
 ) -> None:
-    from kinds_harness import named
-
-    text_changed = eval(named(repr(changed)))
-    found = left_to_do(world([], text), world(given, text, text_changed))
+    found = left_to_do(world([], text), world(given, text, changed))
     assert any(done.startswith(address) and action == "update" for done, action in found.items()), found
 
 
@@ -149,7 +147,7 @@ def test_what_others_made_in_our_place_is_stale() -> None:
 
 def test_a_replacement_stopped_in_the_middle() -> None:
     text = fleet().replace("agent: ops", "agent: known")
-    old = pairing(agentAddress="0x00000000000000000000000000000000000000a2", agentDid="did:pkh:eip155:3338:other")
+    old = pairing(agentAddress=ACCOUNTS["agent2"], agentDid="did:pkh:eip155:3338:other")
     told = deepcopy(LAYERS["pairing"]["receipts"]["m1/ops"])
     stored = {"readable": True, "digest": "d1", "last_four": "abcd"}
     here = {**old, "receipts": {"m1/known": told}, "stored": {"m1/known": stored}}
@@ -171,12 +169,11 @@ def test_time_alone_makes_nothing_stale_and_is_not_acted_on() -> None:
 
 # --- wallets ----------------------------------------------------------------------------------------------------------
 
-POOR = {"balances": {"0x00000000000000000000000000000000000000b1": "0.01 PEAQ"}}
 GWEI = 10**9
 
 
 def poor(amount: str) -> dict[str, Any]:
-    return {"balances": {"0x00000000000000000000000000000000000000b1": amount}}
+    return {"balances": {ACCOUNTS["m1"]: amount}}
 
 
 def test_the_price_of_gas_makes_nothing_stale() -> None:
@@ -209,7 +206,7 @@ def test_a_wallet_may_need_less_than_was_approved_and_not_more() -> None:
 
 
 def test_a_higher_bond_was_not_approved() -> None:
-    dearer = {"views": {"identityStaking.minBond()": 2 * 10**18}}
+    dearer = {"views": {"identityRegistry.minBond()": 2 * 10**18}}
     message = stale(NEW, world([], fleet(), dearer))
     assert "machine_identity/m1: it would take 2 PEAQ now; the plan says 1 PEAQ" in message
 
@@ -233,8 +230,6 @@ def test_what_was_parked_stays_so_and_what_is_parked_now_is_no_move() -> None:
 def test_a_signature_from_elsewhere_approves_what_was_parked() -> None:
     text, given = fleet(), ["operator", "identity", "nft", "funded"]
     parked = world(given, text, missingKeys=["machine/m1", "operator/default"])
-    from dataclasses import replace
-
     scene = replace(parked.scene, ahead=(Signer("machine", "m1"),))
     plan = approved(saved_of(parked.plan), build_plan(scene), scene)
     assert "machine_did/m1" in {str(change.address) for change in plan.acting}
@@ -258,7 +253,7 @@ PRUNED = "prune: [pairings]\n"
 
 def strays(*ids: str) -> dict[str, Any]:
     ours = pairing()["lists"]["machines/mach_1/agent-pairings"]
-    other = {"agentAddress": "0x00000000000000000000000000000000000000ff", "status": "active", "updatedAt": ""}
+    other = {"agentAddress": ACCOUNTS["other"], "status": "active", "updatedAt": ""}
     return {"lists": {"machines/mach_1/agent-pairings": [*ours, *({**other, "id": name} for name in ids)]}}
 
 
@@ -272,8 +267,6 @@ def test_a_stray_that_was_to_go_and_one_that_came() -> None:
 
 
 def test_a_stray_that_could_not_be_looked_for_is_not_said_to_be_gone() -> None:
-    from dataclasses import replace
-
     text = fleet(head=PRUNED)
     saved = saved_of(world(ALL, text, strays("p1")).plan)
     blind = replace(world(ALL, text, strays()).scene, unseen=("the pairings of m1",))
