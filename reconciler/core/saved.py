@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from reconciler.core.address import Address, Output
 from reconciler.core.change import Action, FieldChange
@@ -22,6 +22,8 @@ from reconciler.core.signing import Moment, Wei
 MAJOR = "1"
 OUTSIDE = ("checksum", "signature")
 """What the checksum is not about."""
+_JSON = TypeAdapter[Any](Any)
+"""A parser that gives up where what is nested without end would bring down the other."""
 Version = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$", description="Grows its first number with breaks")]
 Number = Annotated[str, Field(pattern=r"^[0-9]+$")]
 Hash = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]
@@ -222,8 +224,8 @@ def read_saved(text: str, where: str) -> SavedPlan:
     """The content of a file. ConfigError where it is no plan, of a newer major version, or was changed."""
     again = "make a new one with `fleetctl plan --out FILE`"
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
+        content = _JSON.validate_json(text)
+    except ValidationError:
         raise ConfigError("it is no JSON, or was cut short", where=where, hint=again) from None
     if not isinstance(content, dict) or content.get("kind") != "Plan":
         raise ConfigError("it is no saved plan", where=where, hint="give the file that `fleetctl plan --out` wrote")
