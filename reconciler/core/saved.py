@@ -18,6 +18,7 @@ from reconciler.core.kind import AnyKind, Resource
 from reconciler.core.money import Cost
 from reconciler.core.plan import Plan, PlannedChange
 from reconciler.core.signing import Moment, Wei
+from reconciler.core.text import visible
 
 MAJOR = "1"
 OUTSIDE = ("checksum", "signature")
@@ -154,13 +155,16 @@ class SavedPlan(Part):
         return signed_text(self.fleet, self.network.chain_id, self.checksum)
 
     def plan(self, kinds: Mapping[str, AnyKind]) -> "RememberedPlan":
-        """To be shown, not to be run."""
+        """To be shown, not to be run; what would steer a terminal is written out."""
+        return type(self).model_validate(_fit(self.model_dump(by_alias=True)))._plan(kinds)
+
+    def _plan(self, kinds: Mapping[str, AnyKind]) -> "RememberedPlan":
         costs = {Signer(*who.split("/", 1)): saved.cost() for who, saved in self.cost.items()}
         changes = tuple(_remembered(change, kinds) for change in self.changes)
         return RememberedPlan(changes, int(self.gas_price), self.notices, costs, self.digest)
 
     def refused(self) -> list[Refusal]:
-        return [Refusal(r.code, r.message, r.hint) for r in self.refusals]
+        return [Refusal(r.code, visible(r.message), visible(r.hint)) for r in self.refusals]
 
 
 @dataclass(frozen=True)
@@ -261,6 +265,15 @@ def _remembered(saved: SavedChange, kinds: Mapping[str, AnyKind]) -> RememberedC
         marks,
         int(saved.pays),
     )
+
+
+def _fit(value: Any) -> Any:
+    """`value` with every text in it fit to be shown: anybody may have written the file."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, Mapping):
+        return {visible(key): _fit(item) for key, item in value.items()}
+    return [_fit(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _revived(value: Any) -> Any:

@@ -37,6 +37,8 @@ PLANS = {
     "unreadable": play({"fleet": FLEET, "world": {"lists": {"machines": "unreachable"}}}).plan,
 }
 
+CHANGES = content_of(PLANS["edited"])["changes"]
+
 
 def rendered(plan: Plan, *, verbose: bool) -> str:
     out = StringIO()
@@ -58,6 +60,15 @@ def test_what_is_known_only_after_apply_comes_back_as_that() -> None:
     change = next(c for c in saved_of(PLANS["new"]).changes if c.address == "machine_did/m1")
     fields = {field.field: field.change().after for field in change.fields}
     assert fields["machineId"] == Output(Address("machine_identity", "m1"), "id")
+
+
+def test_a_file_does_not_steer_the_terminal() -> None:
+    evil = "\x1b[2J\u202eall is well"
+    changes = [{**c, "reason": evil, "steps": [evil], "fields": [{"field": evil, "before": [evil]}]} for c in CHANGES]
+    content = {**content_of(PLANS["edited"]), "notices": [evil], "changes": changes}
+    shown = rendered(read_saved(text_of(content), "plan.json").plan(KINDS), verbose=True)
+    assert "all is well" in shown
+    assert not {"\x1b", "\u202e"} & set(shown)
 
 
 # --- the schema -------------------------------------------------------------------------------------------------------
