@@ -211,6 +211,14 @@ def test_a_higher_bond_was_not_approved() -> None:
     assert "machine_identity/m1: it would take 2 PEAQ now; the plan says 1 PEAQ" in message
 
 
+def test_what_would_become_of_it_is_compared_too() -> None:
+    """Such as by another version of fleetctl, which makes something else of the same manifest."""
+    text = fleet(market=", displayName: Press")
+    other = world(ALL, fleet(market=", displayName: Pressed"))
+    message = stale(other, world(ALL, text))
+    assert "machine_record/m1: displayName would become Press now; the plan says Pressed" in message
+
+
 # --- what is left alone -----------------------------------------------------------------------------------------------
 
 
