@@ -47,13 +47,27 @@ class LocalKey:
 
     def sign_message(self, text: str) -> str:
         """EIP-191, as 0x-hex."""
-        message = text.encode()
-        signature = self._sign(MESSAGE_PREFIX + str(len(message)).encode() + message)
+        signature = self._sign(_enveloped(text.encode()))
         r, s = signature.r.to_bytes(32, "big"), signature.s.to_bytes(32, "big")
         return f"0x{r.hex()}{s.hex()}{signature.v + 27:02x}"
 
     def _sign(self, payload: bytes) -> Signature:
         return self._key.sign_msg_hash(keccak(payload))
+
+
+def signer_of_message(text: str, signature: str) -> str:
+    """The address whose key signed `text` as EIP-191 says. ValueError where the signature is none."""
+    try:
+        raw = bytes.fromhex(signature.removeprefix("0x"))
+        found = Signature(raw[:64] + bytes([raw[64] % 27]))
+        key = found.recover_public_key_from_msg_hash(keccak(_enveloped(text.encode())))
+    except Exception as error:
+        raise ValueError(f"no signature: {type(error).__name__}") from None
+    return str(key.to_checksum_address())
+
+
+def _enveloped(message: bytes) -> bytes:
+    return MESSAGE_PREFIX + str(len(message)).encode() + message
 
 
 def read_signed(raw: str) -> tuple[str, Signed]:

@@ -178,8 +178,17 @@ def write_private(path: Path, text: str, *, new: bool = False) -> None:
     FileExistsError where it is to be `new` and is not, however late it came.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _write_whole(path, text, 0o600, new=new)
+
+
+def write_public(path: Path, text: str) -> None:
+    """Write a file that anybody may read (mode 0644) so that it is whole and on disk when this returns."""
+    _write_whole(path, text, 0o644, new=False)
+
+
+def _write_whole(path: Path, text: str, mode: int, *, new: bool) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "w") as stream:
             stream.write(text)

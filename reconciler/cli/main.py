@@ -20,6 +20,7 @@ COMMANDS = {
     "validate": "Check the manifest, offline",
     "plan": "Show what apply would do",
     "apply": "Make the world as the manifest says",
+    "show": "Show a saved plan",
     "sign-request": "Export what machines whose keys are elsewhere should sign",
     "sign": "Sign such an export, offline, where the key is",
     "drift": "Compare the world with the manifest: exit code 2 where they differ",

@@ -21,7 +21,7 @@ from reconciler.core.ignoring import Ignoring
 from reconciler.core.kind import Resource
 from reconciler.core.money import format_amount
 from reconciler.core.moved import Applied, Movements, movements
-from reconciler.core.plan import Plan, Scene
+from reconciler.core.plan import Plan, PlannedChange, Scene
 from reconciler.core.ports import Reader
 from reconciler.core.removals import removal_refusals
 from reconciler.core.selection import EVERYTHING, Scope, Selection
@@ -48,6 +48,11 @@ class Planned:
     """Where fields come from, if that was asked."""
 
 
+def whole(plan: Plan, scene: Scene) -> Plan:
+    """All of it may be done."""
+    return plan
+
+
 @dataclass(frozen=True)
 class Wishes:
     """What the user asked for beside the manifest."""
@@ -66,6 +71,8 @@ class Wishes:
     ignore_windows: bool = False
     at: float | None = None
     """The moment that windows are looked at, in seconds; None for now."""
+    narrow: Callable[[Plan, Scene], Plan] = whole
+    """Leaves of a plan what may be done."""
 
 
 async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] = lambda: None) -> Planned:
@@ -99,12 +106,14 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
         ),
         unmanaged=unmanaged(project, strays),
         protected=protected(project, project.resources + tuple(strays)),
+        unseen=tuple(unseen),
         ahead=wishes.ahead,
         left_out=scope.left_out,
         held=held,
         ignoring=Ignoring.of(project.fleet),
     )
     plan, scene = await survey(world, scene, reader.block)
+    plan = wishes.narrow(plan, scene)
     plan = replace(plan, notices=(*plan.notices, *_pacing(plan), *_taken_in(plan, scope)))
     wei = await _balances(session, plan, reader)
     refused = await _refusals(session, plan, wishes, wei, reader.block)
@@ -120,9 +129,14 @@ def memory_of(fleet: Fleet) -> str:
 
 async def remember(session: Session, planned: Planned, result: Result) -> None:
     """Keep what this apply found or made as declared, so that a later plan can tell who moved."""
-    calm = [change.resource for change in planned.plan.changes if change.action is Action.NO_OP]
+    calm = [change.resource for change in planned.plan.changes if _calm(change)]
     converged = {str(each.address): Applied.of(each).text() for each in (*calm, *result.converged.values())}
     await session.world.journal.remember(memory_of(session.project.fleet), converged)
+
+
+def _calm(change: PlannedChange) -> bool:
+    # What a saved plan leaves as it is does differ.
+    return change.action is Action.NO_OP and not change.fields
 
 
 async def _strays(project: Project, wishes: Wishes, scope: Scope, reader: Reader) -> tuple[list[Resource], list[str]]:

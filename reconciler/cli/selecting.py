@@ -1,5 +1,7 @@
 """`--only` and `--skip`: the options, and a selection checked against a project."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -7,9 +9,31 @@ import click
 from reconciler.cli.options import F
 from reconciler.cli.wiring import Project
 from reconciler.core.kind import Resource
+from reconciler.core.saved import SavedChoice
 from reconciler.core.selection import Describe, Scope, Selection, Subject, Term, parse, scope
 
 Terms = tuple[tuple[Term, ...], ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a plan is to be about, as the options say, or as a saved plan remembers them."""
+
+    only: Terms = ()
+    skip: Terms = ()
+    scan: bool = False
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "Choice":
+        return cls(given["only"], given["skip"], given["scan"])
+
+    @classmethod
+    def read(cls, saved: SavedChoice) -> "Choice":
+        return cls(tuple(map(parse, saved.only)), tuple(map(parse, saved.skip)), saved.scan)
+
+    def data(self) -> dict[str, Any]:
+        only, skip = ([",".join(map(str, terms)) for terms in each] for each in (self.only, self.skip))
+        return {"only": only, "skip": skip, "scan": self.scan}
 
 
 class TermsType(click.ParamType):  # type: ignore[type-arg,unused-ignore]

@@ -3,7 +3,7 @@
 FleetError
 ├── ManifestError    fix the file: every problem at its place, all together
 ├── ConfigError      fix the surroundings: a key, a variable, an endpoint, a flag
-├── PlanError        UnsafePlan: a guard refused
+├── PlanError        UnsafePlan: a guard refused · StalePlan: what was saved does not fit the world any more
 ├── WorldError       Unreachable: try again later · Rejected: permanent, decoded · Deferred: no for now, nothing done ·
 │                Ambiguous: sent, result unknown
 ├── NotConverged     done, but reading back shows something else
@@ -65,6 +65,13 @@ class PlanError(FleetError):
 class UnsafePlan(PlanError):
     code = "plan.unsafe"
     exit_code = 4
+
+
+class StalePlan(PlanError):
+    """A saved plan of another world than this one: nothing was done, plan again."""
+
+    code = "plan.stale"
+    exit_code = 8
 
 
 class WorldError(FleetError):

@@ -237,6 +237,8 @@ class Guards(Section):
     """Most to pay for one unit of gas, offers for slow transactions included, e.g. 500 gwei."""
     max_removals: NumberOrShare | None = None
     """Most resources that one apply may remove, replace or deactivate: a number, or a share of those that exist."""
+    signed_plans: Literal["optional", "required"] = "optional"
+    """`required`: apply takes nothing but a saved plan that an operator signed (`plan --out FILE --sign`)."""
 
 
 LabelValue = Annotated[str, Field(pattern=r"^[^,\x00-\x1f\x7f]{1,255}$")]

@@ -152,6 +152,14 @@ class Kind(ABC, Generic[SpecT, StateT]):
         """Who signs for a stray, with its address: the manifest does not say."""
         return ()
 
+    def unfinished(self, field: FieldChange) -> bool:
+        """True where a creation that was interrupted may leave this difference."""
+        return False
+
+    def wears(self, field: FieldChange) -> bool:
+        """True where time alone makes this difference."""
+        return False
+
     def outputs(self, spec: SpecT, state: StateT) -> Mapping[str, object]:
         """Fields of the verified state that others may name in an Output."""
         return {}

@@ -34,6 +34,8 @@ class Scene:
     """Strays that are shown and left alone."""
     protected: Mapping[Address, str] = field(default_factory=dict)
     """Why these may not be removed, replaced or deactivated."""
+    unseen: tuple[str, ...] = ()
+    """Where strays could not be looked for, and why."""
     ahead: Collection[Signer] = ()
     """Those whose transactions somebody else signs: their calls are not parked, though no key is at hand."""
     left_out: Mapping[Address, str] = field(default_factory=dict)
@@ -71,6 +73,11 @@ class PlannedChange:
     def removes(self) -> bool:
         """True where something is taken out of service, if only to be replaced."""
         return self.action in (Action.DELETE, Action.REPLACE) or any(field.removes for field in self.fields)
+
+    @property
+    def pays(self) -> int:
+        """Wei that it moves, gas and deposits aside: bonds and transfers, a service's included."""
+        return sum(_paid(step.effect) for step in self.steps)
 
     @property
     def rotates(self) -> bool:
@@ -235,6 +242,13 @@ def _receivers(effect: Effect) -> Iterator[tuple[str, int]]:
             yield from ((call.to, call.value) for call in calls if not call.function and isinstance(call.value, int))
         case CodedRequest(account=account, wei=wei):
             yield account, wei
+
+
+def _paid(effect: Effect) -> int:
+    if isinstance(effect, CodedRequest):
+        return effect.wei
+    calls = effect.calls if isinstance(effect, ChainGroup) else ()
+    return sum(call.value for call in calls if isinstance(call.value, int))
 
 
 def _missing_key(effect: Effect, scene: Scene) -> Signer | None:

@@ -39,7 +39,7 @@ def schema(kinds: Mapping[str, AnyKind]) -> Schema:
 
 
 def file_schema(file: type[Section]) -> Schema:
-    """JSON Schema 2020-12 of a file for signing elsewhere."""
+    """JSON Schema 2020-12 of a file that fleetctl writes."""
     found = file.model_json_schema(by_alias=True, mode="serialization")
     describe(found, found.get("$defs", {}), file)
     return {"$schema": DIALECT, "$id": f"urn:fleetctl:schema:{file.__name__}:1.0", **found}

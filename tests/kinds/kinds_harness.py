@@ -96,6 +96,7 @@ class Played:
     """One case, planned."""
 
     plan: Plan
+    scene: Scene
     observations: Mapping[Address, Observation[Any]]
     notices: tuple[str, ...]
 
@@ -125,7 +126,7 @@ def play(case: Mapping[str, Any]) -> Played:
     )
     notices = tuple(notice for kind in KINDS.values() for notice in kind.notices(fleet))
     notices += tuple(unseen)
-    return Played(build_plan(scene), observations, notices)
+    return Played(build_plan(scene), scene, observations, notices)
 
 
 def shown(step: Step) -> dict[str, Any]:

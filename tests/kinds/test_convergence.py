@@ -1,18 +1,20 @@
 """Any small fleet in any world: a plan is made without a fault, and once it is done there is nothing left to do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fakes import FakeWorld, Interpreter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinds_harness import ACCOUNTS, fleet_of, observed
+from saved_harness import saved_of
 
 from reconciler.core.address import NEVER, Burden, Placeholder, Resolve, bind
 from reconciler.core.change import Action
 from reconciler.core.effects import Signer
 from reconciler.core.kind import Resource
 from reconciler.core.plan import Plan, Scene, build_plan, judge, known_outputs
+from reconciler.core.staleness import approved
 
 OP, OTHER, AGENT, AGENT2 = (ACCOUNTS[name] for name in ("op", "other", "agent", "agent2"))
 MACHINES = {"m1": ACCOUNTS["m1"], "m2": ACCOUNTS["m2"]}
@@ -119,7 +121,13 @@ def scene_of(resources: tuple[Resource, ...], world: FakeWorld, keys: frozenset[
     return Scene(resources, observed(resources, world), keys.__contains__, gas_price=10**9, allow_token_loss=True)
 
 
-def carry_out(plan: Plan, resources: tuple[Resource, ...], world: FakeWorld, keys: frozenset[Signer]) -> None:
+def carry_out(
+    plan: Plan,
+    resources: tuple[Resource, ...],
+    world: FakeWorld,
+    keys: frozenset[Signer],
+    between: Callable[[], None] = lambda: None,
+) -> None:
     """Do every acting change in the order of the plan, each judged afresh, as the engine does."""
     by_address = {resource.address: resource for resource in resources}
     burdens = {str(signer): cost.deposit + cost.gas for signer, cost in plan.costs().items()}
@@ -142,6 +150,7 @@ def carry_out(plan: Plan, resources: tuple[Resource, ...], world: FakeWorld, key
         assert now.action.acts or now.action is Action.NO_OP, f"{now.address} became {now.action}: {now.reason}"
         for step in now.steps:
             interpreter.perform(bind(step.effect, resolver(scene_of(resources, world, keys))))
+            between()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -156,3 +165,22 @@ def test_a_plan_that_was_carried_out_leaves_nothing_to_do(
     assert not again.acting, [(str(c.address), c.action, c.reason, c.fields) for c in again.acting]
     for change in first.changes:
         assert change.action.acts or not change.steps, f"{change.address} is {change.action} and has steps"
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(FLEETS), worlds(), st.sets(st.sampled_from(sorted(SIGNERS)), max_size=2))
+def test_a_saved_plan_can_be_finished_from_wherever_it_was_stopped(
+    resources: tuple[Resource, ...], world: FakeWorld, missing: set[Signer]
+) -> None:
+    keys = frozenset(SIGNERS) - missing
+    first = build_plan(scene_of(resources, world, keys))
+    saved = saved_of(first)
+
+    def stopped_here() -> None:
+        scene = scene_of(resources, world, keys)
+        fresh = build_plan(scene)
+        assert approved(saved, fresh, scene).acting == fresh.acting
+
+    carry_out(first, resources, world, keys, stopped_here)
+    scene = scene_of(resources, world, keys)
+    assert not approved(saved, build_plan(scene), scene).acting

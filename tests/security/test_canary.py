@@ -29,8 +29,11 @@ COMMANDS = (
     ["validate"],
     ["plan"],
     ["plan", "-v", "--debug"],
+    ["plan", "--out", "PLAN", "--sign", "--debug"],
+    ["show", "PLAN", "-v", "--debug"],
     ["drift", "--output", "json"],
     ["apply", "--yes", "--debug", "-v"],
+    ["apply", "PLAN", "--debug", "-v"],
     ["apply", "--yes", "--output", "json"],
     ["status", "--debug"],
     ["status", "--output", "json"],
@@ -85,6 +88,7 @@ class Cage:
 
     def watch(self, *given: str, options: Options | None = None) -> Ran:
         """Runs a command, and looks for canaries in what it said and in every file it may have written."""
+        given = tuple(str(self.yard.root / "plan.json") if word == "PLAN" else word for word in given)
         ran = self.yard.run(*given) if options is None else crashed(self.yard, options, *given)
         tokens = {f"session token {name}": token for name, token in self.vault.kept.items()}
         said = {"stdout": ran.out.encode(), "stderr": ran.err.encode(), **self.written()}

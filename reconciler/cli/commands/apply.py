@@ -13,16 +13,17 @@ from rich.text import Text
 
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.presigned import Presigned
+from reconciler.cli.approval import Approval, approval_of
 from reconciler.cli.commands.plan import print_plan, told
 from reconciler.cli.documents import Documented, answered, record_plan
 from reconciler.cli.leaving import removal_options
 from reconciler.cli.options import Options
-from reconciler.cli.planning import Planned, Wishes, make_plan, remember
+from reconciler.cli.planning import Planned, Wishes, make_plan, remember, whole
 from reconciler.cli.presigned import FILE, presigned
 from reconciler.cli.render.as_json import plan_data, result_data
 from reconciler.cli.render.plan_text import left_out
 from reconciler.cli.render.progress import Meter, answer
-from reconciler.cli.selecting import Terms, selected, selects
+from reconciler.cli.selecting import Choice, Terms, selected, selects
 from reconciler.cli.wiring import Project, Session, alone, connected, open_project
 from reconciler.core.change import Action
 from reconciler.core.effects import SignedRequest, Step
@@ -42,6 +43,7 @@ AGAIN = 5
 
 
 @click.command("apply", cls=Documented)
+@click.argument("plan", type=FILE, required=False)
 @click.option("--yes", is_flag=True, help="Do not ask")
 @click.option("--no-batch", is_flag=True, help="Send every call as a transaction of its own")
 @click.option("--accept-legacy", is_flag=True, help="Register under protocol v1 on a live network")
@@ -54,23 +56,48 @@ AGAIN = 5
 def command(
     options: Options,
     *,
+    plan: Path | None,
     yes: bool,
     no_batch: bool,
     signed: tuple[Path, ...],
     only: Terms,
     skip: Terms,
+    scan: bool,
     **given: Any,
 ) -> int:
-    """Make the world as the manifest says. Shows the plan and asks first."""
-    if not yes and (not options.text or not sys.stdin.isatty()):
+    """Make the world as the manifest says. Shows the plan and asks first.
+
+    With PLAN, a file of `fleetctl plan --out`, just what that says is done, or nothing (exit code 8) where it is stale.
+    """
+    if plan is None and not yes and (not options.text or not sys.stdin.isatty()):
         raise ConfigError("there is no terminal to ask on", hint="pass --yes to apply without being asked")
     project = open_project(options)
-    selection = selected(project, only, skip)
+    approval = approval_of(options, project, plan)
+    chosen = approval.choice(Choice(only, skip, scan))
     check_keys(project, "operator", "agent", "machine")
     keyring = presigned(project, signed)
-    wishes = Wishes(project.keyring.has, ahead=keyring.transactions.keys(), selection=selection, **given)
+    wishes = Wishes(
+        project.keyring.has,
+        ahead=keyring.transactions.keys(),
+        selection=selected(project, chosen.only, chosen.skip),
+        scan=chosen.scan,
+        narrow=approval.narrow,
+        **given,
+    )
+    if plan is not None:
+        asyncio.run(_look(options, project, wishes, approval))
     with alone(project, f"apply of {options.file}"):
-        return asyncio.run(_apply(options, project, wishes, keyring, yes=yes, batch=not no_batch))
+        agreed = yes or not approval.asks
+        return asyncio.run(_apply(options, project, wishes, keyring, approval, yes=agreed, batch=not no_batch))
+
+
+async def _look(options: Options, project: Project, wishes: Wishes, approval: Approval) -> None:
+    """Raises StalePlan where the plan is stale, without a lock: whoever holds one need not be waited for."""
+    journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
+    with Meter(options, "comparing", len(project.resources)) as meter:
+        async with connected(project, options, journal, meter.event) as session:
+            await approval.check(session)
+            await make_plan(session, wishes, meter.tick)
 
 
 def check_keys(project: Project, *roles: str) -> None:
@@ -93,7 +120,14 @@ def check_keys(project: Project, *roles: str) -> None:
 
 
 async def _apply(
-    options: Options, project: Project, wishes: Wishes, keyring: Presigned, *, yes: bool, batch: bool
+    options: Options,
+    project: Project,
+    wishes: Wishes,
+    keyring: Presigned,
+    approval: Approval,
+    *,
+    yes: bool,
+    batch: bool,
 ) -> int:
     journal = JournalStore(options.state_directory / "journal.sqlite")
     relay = Relay(options)
@@ -103,6 +137,7 @@ async def _apply(
             # What has begun in a window is finished, however long it takes.
             wishes = replace(wishes, at=world.clock.now())
             session = replace(connection, world=replace(world, keyring=replace(keyring, keys=world.keyring)))
+            await approval.check(session)
             planned = await _plan(options, session, wishes, relay)
             if await _settled_earlier(options, session, planned, wishes, relay):
                 planned = await _plan(options, session, wishes, relay)
@@ -177,14 +212,14 @@ async def _plan(options: Options, session: Session, wishes: Wishes, relay: Relay
     if not denials:
         return planned
     scene = replace(planned.scene, denials={**planned.scene.denials, **denials})
-    return replace(planned, plan=build_plan(scene), scene=scene)
+    return replace(planned, plan=wishes.narrow(build_plan(scene), scene), scene=scene)
 
 
 async def _settled_earlier(options: Options, session: Session, planned: Planned, wishes: Wishes, relay: Relay) -> bool:
     """Settle what earlier runs left open; True where that may have changed the world."""
     if wishes.selection and session.world.journal.unsettled():
         # What is left out now was not left out then, and is wanted still.
-        planned = await _plan(options, session, replace(wishes, selection=EVERYTHING), relay)
+        planned = await _plan(options, session, replace(wishes, selection=EVERYTHING, narrow=whole), relay)
     # What is signed already is wanted as long as the manifest asks for it, whether its key is here or it is held back.
     scene = replace(planned.scene, has_key=lambda signer: True, held={}, left_out={})
     asked = [*planned.plan.acting, *build_plan(scene).acting]

@@ -1,9 +1,10 @@
 """fleetctl plan: what apply would do, and what speaks against it. Never writes anywhere."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,18 +14,22 @@ from reconciler.cli.documents import Documented, answered, record_plan
 from reconciler.cli.leaving import removal_options
 from reconciler.cli.options import Options
 from reconciler.cli.planning import LEGACY, Planned, Wishes, make_plan
+from reconciler.cli.presigned import FILE
 from reconciler.cli.provenance import sources
 from reconciler.cli.render.as_json import plan_data
 from reconciler.cli.render.as_lines import of_event
 from reconciler.cli.render.plan_text import render_plan, render_refusals
 from reconciler.cli.render.progress import Meter, answer
 from reconciler.cli.render.remarks import Remarks
-from reconciler.cli.selecting import Terms, selected, selects
+from reconciler.cli.saving import Keeping, chosen_signer
+from reconciler.cli.selecting import Choice, Terms, selected, selects
 from reconciler.cli.wiring import Session, connected, open_project
 from reconciler.core.change import Action
 from reconciler.engine.events import Event
 
 CHANGES = 2
+Then = Callable[[Session, Planned, Options], Awaitable[None]]
+"""What else is done with a plan while the session is open."""
 
 
 @click.command("plan", cls=Documented)
@@ -32,19 +37,48 @@ CHANGES = 2
 @click.option("--allow-token-loss", is_flag=True, help="Plan policy changes even where an agent's key is not at hand")
 @click.option("--ignore-windows", is_flag=True, help="As if every maintenance window were open")
 @click.option("--explain", is_flag=True, help="Say of every field where its value comes from")
+@click.option("--out", type=FILE, help="Save the plan there, for `apply FILE`")
+@click.option("--sign", is_flag=True, help="Sign what is saved with the operator's key")
 @removal_options
 @selects
-def command(options: Options, *, detailed_exitcode: bool, explain: bool, only: Terms, skip: Terms, **given: Any) -> int:
+def command(
+    options: Options,
+    *,
+    detailed_exitcode: bool,
+    explain: bool,
+    out: Path | None,
+    sign: bool,
+    ignore_windows: bool,
+    **given: Any,
+) -> int:
     """Show what apply would do, what it costs, and what is in the way."""
-    session, planned = asyncio.run(make(options, only, skip, **given))
+    then = _keeping(options, out, Choice.of(given), sign=sign)
+    # The windows that count for a saved plan are those of the moment at which it is applied.
+    opened = ignore_windows or out is not None
+    session, planned = asyncio.run(make(options, then=then, ignore_windows=opened, **given))
     if explain:
         project = session.project
         planned = replace(planned, sources=sources(project.manifest, project.resources, planned.plan))
     show(options, "plan", session, planned, print_plan)
+    if out is not None and not options.quiet:
+        click.echo(f"wrote {out}; `fleetctl apply {out}` does just this", err=True)
     return exit_code(planned, detailed=detailed_exitcode)
 
 
-async def make(options: Options, only: Terms, skip: Terms, **given: Any) -> tuple[Session, Planned]:
+def _keeping(options: Options, out: Path | None, choice: Choice, *, sign: bool) -> Then:
+    if out is not None:
+        return Keeping(out, choice, chosen_signer(open_project(options)) if sign else "")
+    if sign:
+        raise click.UsageError("--sign is about what --out saves")
+    return _nothing_else
+
+
+async def _nothing_else(session: Session, planned: Planned, options: Options) -> None: ...
+
+
+async def make(
+    options: Options, only: Terms, skip: Terms, *, then: Then = _nothing_else, **given: Any
+) -> tuple[Session, Planned]:
     """A plan, and the session it was made in, closed by now; `given` are wishes."""
     project = open_project(options)
     selection = selected(project, only, skip)
@@ -54,6 +88,7 @@ async def make(options: Options, only: Terms, skip: Terms, **given: Any) -> tupl
         async with connected(project, options, journal, emit) as session:
             wishes = Wishes(project.keyring.declared, selection=selection, **given)
             planned = await make_plan(session, wishes, meter.tick)
+            await then(session, planned, options)
     return session, planned
 
 

@@ -9,12 +9,14 @@ import click
 
 from reconciler.cli.options import Command, Options
 from reconciler.core.lines import line_schema
+from reconciler.core.saved import SavedPlan
 from reconciler.core.signing import SignedTransactions, SigningRequest
 from reconciler.kinds import discover
 from reconciler.manifest.schema import DIALECT, file_schema, schema
 
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "fleet": lambda: schema(discover()),
+    "plan": lambda: file_schema(SavedPlan),
     "signing-request": lambda: file_schema(SigningRequest),
     "signed-transactions": lambda: file_schema(SignedTransactions),
     "event": lambda: {"$schema": DIALECT, "$id": "urn:fleetctl:schema:event:1.0", **line_schema()},
@@ -25,7 +27,7 @@ SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
 @click.argument("name", type=click.Choice(list(SCHEMAS)), default="fleet")
 @click.option("--write", type=click.Path(path_type=Path, file_okay=False), help="Write all NAME.schema.json there")
 def command(options: Options, name: str, write: Path | None) -> int:
-    """Print a JSON Schema: the manifest's, that of a file for signing elsewhere, or of a line of --events."""
+    """Print a JSON Schema: the manifest's, or that of a saved plan, of --events or of a file to be signed."""
     if write is None:
         click.echo(text_of(name), nl=False)
         return 0

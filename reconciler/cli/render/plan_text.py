@@ -189,6 +189,8 @@ def _value(value: object) -> str:
         return "(none)"
     if isinstance(value, int) and not isinstance(value, bool) and value >= 10**12:
         return format_amount(value)
+    if isinstance(value, tuple):
+        return _value(list(value))
     text = str(value) if not isinstance(value, str) else (value if value else '""')
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 

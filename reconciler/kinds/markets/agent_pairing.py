@@ -311,6 +311,9 @@ class AgentPairing(Kind[Spec, Json]):
         pairings = [_entry(whole(p, "agentAddress", "agentProvider", "agentRole"), fleet) for p in living]
         return Adopted({"pairings": pairings} if pairings else {})
 
+    def unfinished(self, field: FieldChange) -> bool:
+        return (field.field, field.after) == ("status", "paused")
+
     def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
         return {"id": state["id"], "updated_at": state.get("updatedAt")}
 

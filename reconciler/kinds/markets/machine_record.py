@@ -265,6 +265,9 @@ class MachineRecord(Kind[Spec, Json]):
             "identityProof": (),
         }.get(field, ((*market, field),))
 
+    def unfinished(self, field: FieldChange) -> bool:
+        return (field.field, field.before) == ("status", "draft")
+
     def outputs(self, spec: Spec, state: Json) -> dict[str, object]:
         return {"id": state["id"]}
 

@@ -20,6 +20,7 @@ from reconciler.core.urls import PrivateUrl
 
 NEEDED = ("id", "agentAddress", "agentProvider", "agentRole", "updatedAt")
 """What a pairing must say to be judged, and repeated in a challenge."""
+EXPIRES = "the token is about to expire"
 
 
 class Vault(Section):
@@ -188,6 +189,12 @@ class SessionToken(Kind[Spec, State]):
     def written(self, spec: Spec, field: str) -> Iterable[Loc]:
         return (("machines", spec.address.name.split("/")[0], "pairings", spec.place),)
 
+    def unfinished(self, field: FieldChange) -> bool:
+        return True
+
+    def wears(self, field: FieldChange) -> bool:
+        return field.note == EXPIRES
+
     def equal(self, spec: Spec, state: State) -> str:
         if spec.paused:
             return "the pairing is paused"
@@ -218,5 +225,5 @@ def _stale(spec: Spec, state: State) -> str:
         # Whether that ended the session nobody can say any more, and a token that is refused would stay for ever.
         return "the pairing was changed after its session was issued, and the journal does not know by whom"
     if spec.rotate_before is not None and state.seconds_left is not None and state.seconds_left < spec.rotate_before:
-        return "the token is about to expire"
+        return EXPIRES
     return ""
