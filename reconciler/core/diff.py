@@ -4,8 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from deepdiff import DeepDiff
-
 from reconciler.core.address import placeholders
 from reconciler.core.change import FieldChange
 
@@ -21,6 +19,9 @@ def same(declared: Any, observed: Any) -> bool:
         return declared.lower() == observed.lower()
     if isinstance(declared, str | int | float | None) and isinstance(observed, str | int | float | None):
         return bool(declared == observed)
+    # Slow to import, and most fields are plain.
+    from deepdiff import DeepDiff
+
     return not DeepDiff(_listed(observed), _listed(declared), ignore_order=True, ignore_numeric_type_changes=True)
 
 

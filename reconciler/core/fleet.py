@@ -26,6 +26,8 @@ class Section(BaseModel):
         frozen=True,
         alias_generator=to_camel,
         populate_by_name=True,
+        # Most are never used by themselves, only inside the model that is composed of them.
+        defer_build=True,
     )
 
     def parts(self) -> Iterator["Section"]:
