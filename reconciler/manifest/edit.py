@@ -28,11 +28,11 @@ def write_addresses(path: Path, addresses: Mapping[Named, str]) -> tuple[Path, .
     """
     left = dict(addresses)
     changed: list[Path] = []
-    for source in _sources(path):
+    for source in sources(path):
         edits = {name: loc for name in left if (loc := _written_out(source, name)) is not None}
         text = _edited(source, {loc: left[name] for name, loc in edits.items()})
         if text != source.text:
-            _replace(source.path, text)
+            replace_file(source.path, text)
             changed.append(source.path)
         for name in edits:
             del left[name]
@@ -41,7 +41,8 @@ def write_addresses(path: Path, addresses: Mapping[Named, str]) -> tuple[Path, .
     return tuple(changed)
 
 
-def _sources(path: Path) -> list[Source]:
+def sources(path: Path) -> list[Source]:
+    """The file and all that it includes, each once. Raises ManifestError where one cannot be read."""
     problems = Problems()
     found: list[Source] = []
     waiting, seen = [path], set[Path]()
@@ -139,11 +140,11 @@ def _lock(path: Path, addresses: Mapping[Named, str]) -> bool:
         known.setdefault(place, {})[name] = address
     if json.dumps(known, sort_keys=True) == before:
         return False
-    _replace(path, lockfile.written(known))
+    replace_file(path, lockfile.written(known))
     return True
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
     """The whole new file or the whole old one, whatever happens; a link stays a link."""
     target = path.resolve()
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)

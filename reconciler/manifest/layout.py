@@ -1,0 +1,157 @@
+"""A manifest in its usual form: keys in order, two spaces for each level. Lines move; nothing in them is rewritten.
+
+So comments, anchors, quotes and what a user aligned are kept. What cannot be moved without a change of meaning, such as
+an alias to before its anchor, stays where it is.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from reconciler.manifest.construct import construct
+from reconciler.manifest.indent import indented
+from reconciler.manifest.order import Rank, ordered_mappings
+from reconciler.manifest.problems import Problems
+from reconciler.manifest.source import compose
+
+_BLANK_OR_COMMENT = re.compile(r"\s*(#|$)")
+_DASHES = re.compile(r"(?: *- +)+")
+
+
+def formatted(text: str) -> str:
+    """The text in its usual form, with the same meaning, or as it is where no other form is safe."""
+    newline = "\r\n" if "\r\n" in text else "\n"
+    plain = text.replace("\r\n", "\n")
+    meaning = _meaning(plain)
+    tries: tuple[Callable[[str], str], ...] = (lambda t: _indented(_reordered(_indented(t))), _indented)
+    for make in tries:
+        new = make(plain)
+        if _meaning(new) == meaning:
+            return new.replace("\n", newline)
+    return text
+
+
+def _node(text: str) -> Node | None:
+    return compose(text, "", Problems())
+
+
+def _meaning(text: str) -> Any:
+    node = _node(text)
+    return None if node is None else construct(node, "", Problems())
+
+
+def _indented(text: str) -> str:
+    node = _node(text)
+    return text if node is None else indented(text, frozenset(_inner_lines(node, set())))
+
+
+def _inner_lines(node: Node, seen: set[int]) -> Iterator[int]:
+    """Lines that go on with a text or a bracket of a line before."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    whole = isinstance(node, ScalarNode) or bool(node.flow_style)
+    if whole:
+        end = node.end_mark
+        # A block of text ends where the next line begins.
+        yield from range(node.start_mark.line + 1, end.line + (end.column > 0))
+    elif isinstance(node, SequenceNode | MappingNode):
+        for child in node.value:
+            for inner in child if isinstance(child, tuple) else (child,):
+                yield from _inner_lines(inner, seen)
+
+
+def _reordered(text: str) -> str:
+    node = _node(text)
+    if node is None:
+        return text
+    lines = text.split("\n")
+    for mapping, rank in ordered_mappings(node):
+        if mapping.flow_style:
+            _sort_in_line(lines, mapping, rank)
+        else:
+            _sort_lines(lines, mapping, rank)
+    return "\n".join(lines)
+
+
+def _sort_in_line(lines: list[str], node: MappingNode, rank: Rank) -> None:
+    """Each pair of a one-line mapping into the place of another."""
+    number = node.start_mark.line
+    if node.end_mark.line != number:
+        return
+    line = lines[number]
+    spans = [(key.start_mark.column, value.end_mark.column, rank(key.value)) for key, value in node.value]
+    texts = [line[start:end] for start, end, _ in sorted(spans, key=lambda span: span[2])]
+    for (start, end, _), new in reversed(list(zip(spans, texts, strict=True))):
+        line = f"{line[:start]}{new}{line[end:]}"
+    lines[number] = line
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A key with all that is below it, and the comments just above it."""
+
+    rank: int
+    above: list[str]
+    body: list[str]
+
+
+def _sort_lines(lines: list[str], node: MappingNode, rank: Rank) -> None:
+    keys = [key for key, _ in node.value]
+    starts = [key.start_mark.line for key in keys]
+    if len(set(starts)) < len(starts) or starts != sorted(starts):
+        return
+    column, first = keys[0].start_mark.column, starts[0]
+    last = _end(lines, max(_last_line(value) for _, value in node.value) + 1, column)
+    prefix = lines[first][:column]
+    dashed = _DASHES.fullmatch(prefix) is not None
+    if prefix.strip() and not dashed:
+        return
+    heads = [first, *(_head(lines, start, above, column) for above, start in zip(starts, starts[1:], strict=False))]
+    entries = [
+        _Entry(rank(key.value), lines[head:start], lines[start:end])
+        for key, head, start, end in zip(keys, heads, starts, [*heads[1:], last], strict=True)
+    ]
+    ordered = sorted(entries, key=lambda entry: entry.rank)
+    if ordered == entries:
+        return
+    if dashed:
+        entries[0].body[0] = " " * column + entries[0].body[0][column:]
+        top = ordered[0]
+        top.above[:] = [f"{' ' * prefix.index('-')}{line.strip()}" if line.strip() else line for line in top.above]
+        top.body[0] = prefix + top.body[0][column:]
+    lines[first:last] = [line for entry in ordered for line in (*entry.above, *entry.body)]
+
+
+def _head(lines: list[str], start: int, above: int, column: int) -> int:
+    """The first line of what is said just above a key: comments no deeper than it, and blank lines."""
+    at = start
+    while at - 1 > above and _BLANK_OR_COMMENT.match(lines[at - 1]) and _depth(lines[at - 1]) <= column:
+        at -= 1
+    return at
+
+
+def _end(lines: list[str], at: int, column: int) -> int:
+    """Past comments that are deeper than the keys, since they belong to the last of them."""
+    end = at
+    for number in range(at, len(lines)):
+        if not _BLANK_OR_COMMENT.match(lines[number]) or (lines[number].strip() and _depth(lines[number]) <= column):
+            break
+        end = number + 1 if lines[number].strip() else end
+    return end
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip()) if line.strip() else 0
+
+
+def _last_line(node: Node) -> int:
+    """The last line with something of it; an empty collection or text ends where it begins."""
+    if isinstance(node, ScalarNode) or node.flow_style or not node.value:
+        end = node.end_mark
+        return max(int(node.start_mark.line), int(end.line) - (end.column == 0))
+    last = node.value[-1]
+    return _last_line(last[1] if isinstance(last, tuple) else last)
