@@ -105,7 +105,9 @@ class Remote(Section):
     url: PrivateUrl
     """https beyond loopback."""
     address: EvmAddress
+    """The account that it signs for."""
     kind: Literal["web3signer", "clef"] = "web3signer"
+    """What it speaks."""
 
 
 class KeyRef(SecretRef):
@@ -127,18 +129,26 @@ class KeyRef(SecretRef):
 
 class ContractAddresses(Section):
     identity_registry: EvmAddress
+    """Registry of machine identities."""
     identity_staking: EvmAddress
+    """Where bonds are kept."""
     machine_nft: EvmAddress
+    """Machine NFTs."""
     did: EvmAddress = "0x0000000000000000000000000000000000000800"
+    """DID precompile."""
     batch: EvmAddress = "0x0000000000000000000000000000000000000805"
+    """Batch precompile."""
     multicall: EvmAddress | None = "0xcA11bde05977b3631167028862bE2a173976CA11"
+    """Multicall3; null where the chain has none."""
 
 
 class Confirmations(Section):
     """When a transaction counts as settled: so many blocks deep, or at or below a tagged block."""
 
     depth: int | None = Field(default=None, ge=1, le=1000)
+    """Settled when so many blocks deep, the transaction's own included."""
     tag: Literal["safe", "finalized"] | None = None
+    """Settled when at or below the block that the node calls so."""
 
     @model_validator(mode="after")
     def _one(self) -> "Confirmations":
@@ -154,8 +164,11 @@ class Network(Section):
     rpc_url: str | tuple[str, ...]
     """JSON-RPC endpoint, or several of the same chain in order of preference."""
     chain_id: int = Field(ge=1)
+    """Chain id, as the node must report it."""
     contracts: ContractAddresses
+    """Addresses of peaq's contracts on this chain."""
     confirmations: Confirmations = Confirmations(depth=1)
+    """When a transaction counts as settled."""
     did_deposit: Amount = 5 * 10**15
     """What the chain reserves for each new DID attribute."""
     live: bool = False
@@ -179,6 +192,7 @@ class Services(Section):
     mcr: Service | None = None
     """Machine Credit Rating API."""
     gas_station: Service | None = None
+    """Gas Station, which pays for wallets that hold nothing yet."""
 
 
 class Operator(Section):
@@ -187,6 +201,7 @@ class Operator(Section):
     address: EvmAddress | None = None
     """May be left out where the key gives it."""
     key: KeyRef | None = None
+    """Where the operator's private key is kept."""
     totp: SecretRef | None = None
     """TOTP secret for the Gas Station."""
 
@@ -225,13 +240,16 @@ class Metadata(Section):
     """What a machine says of itself, in any protocol."""
 
     documentation_url: str | None = Field(default=None, min_length=1, max_length=2560)
+    """Where the machine is documented."""
     data_api: str | None = Field(default=None, min_length=1, max_length=2560)
+    """Where its data can be had."""
 
 
 class Machine(Section):
     """One machine. Protocol blocks, `market`, `pairings` and the rest are added by kinds."""
 
     name: Name
+    """What the machine is called here and in plans."""
     address: EvmAddress | None = None
     """May be left out where the key gives it."""
     key: KeyRef | None = None
@@ -241,21 +259,29 @@ class Machine(Section):
     operator: Name = "default"
     """Which of the operators registers it."""
     metadata: Metadata = Metadata()
+    """What the machine says of itself, in any protocol."""
 
 
 class Fleet(Section):
     """The whole desired state."""
 
     name: Name
+    """What the fleet is called."""
     network: Network
     protocol: Literal["v1"] = "v1"
+    """The protocol of the machines; must be written out where real money moves."""
     services: Services = Services()
+    """The services of peaq that this fleet uses."""
     operators: Mapping[Name, Operator]
+    """Accounts that register machines and pay for them, by name."""
     guards: Guards = Guards()
+    """Limits that an apply refuses to cross."""
     prune: tuple[Prunable, ...] = ()
     """What is removed where it exists and the manifest does not name it; all else is only shown."""
     agents: Mapping[Name, Agent] = {}
+    """AI agents that may be paired to machines, by name."""
     machines: tuple[Machine, ...] = ()
+    """The machines, one entry each."""
 
     def operator_of(self, machine: Machine) -> Operator:
         return self.operators[machine.operator]

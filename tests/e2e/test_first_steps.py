@@ -96,7 +96,7 @@ def _all(main: int) -> str:
     [
         (["dri"], {"drift"}),
         (["rotate", "--mach"], {"--machine"}),
-        (["rotate", "-f", "{fleet}", "--machine", "air-00"], {"air-001", "air-002", "air-003"}),
+        (["rotate", "-f", "{fleet}", "--machine", "air-01"], {"air-010"}),
         (["-f", "{fleet}", "sign-request", "--machine", "air-002"], {"air-002"}),
         (["rotate", "-f", "/no/such", "--machine", "a"], set()),
         (["completion", ""], {"bash", "zsh", "fish"}),

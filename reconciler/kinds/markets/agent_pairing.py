@@ -32,14 +32,19 @@ class DelegationPolicy(Section):
     """What an agent may buy, from whom and for how much. A limit left out is no limit."""
 
     allowed_skill_keys: tuple[str, ...] = ()
+    """Skills that the agent may use; empty: any that is not denied."""
     denied_skill_keys: tuple[str, ...] = ()
+    """Skills that it may not use."""
     allowed_service_ids: tuple[str, ...] = ()
+    """Services that it may use; empty: any that is not denied."""
     denied_service_ids: tuple[str, ...] = ()
+    """Services that it may not use."""
     per_transaction_limit: float | None = Field(default=None, ge=0)
     """In units of `currency`."""
     daily_spend_limit: float | None = Field(default=None, ge=0)
     """In units of `currency`."""
     currency: str | None = None
+    """Currency of the limits, such as USD."""
 
 
 class DelegationSection(Section):
@@ -55,11 +60,14 @@ class Pairing(Section):
     delegation_policy: Name | None = None
     """A name under delegationPolicies. Left out, the server's own default stands and is not compared."""
     description: str | None = None
+    """A few words for people."""
     paused: bool = False
+    """True: the pairing exists and the agent can do nothing with it."""
 
 
 class PairingsSection(Section):
     pairings: tuple[Pairing, ...] = ()
+    """Agents that may act for this machine."""
 
 
 @dataclass(frozen=True)

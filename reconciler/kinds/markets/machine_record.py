@@ -33,10 +33,13 @@ class MarketSection(Section):
     owner_id: str | None = None
     """did:peaq:<operator> unless said otherwise."""
     capabilities: tuple[str, ...] | None = None
+    """What the machine can do, such as price-feed."""
     labels: Mapping[str, str] | None = None
+    """Words of your own by key."""
     policies: tuple[Name, ...] | None = None
     """Names under machinePolicies."""
     skill_keys: tuple[str, ...] | None = None
+    """Skills that the record lists."""
     record_id: str | None = None
     """Adopts a record that the list does not show, by its id (mach_…)."""
     status: Literal["active", "archived"] = "active"

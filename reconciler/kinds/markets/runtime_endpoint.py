@@ -25,10 +25,15 @@ class RuntimeEndpoint(Section):
     endpoint_base_url: Endpoint = Field(pattern=r"^https?://[^/?#]+/?$")
     """Scheme, host and port; the server keeps no path."""
     label: str | None = None
+    """A name for people."""
     model_alias: str | None = None
+    """What the model behind it is called."""
     network_scope: Literal["loopback", "lan", "vpn", "public"] | None = None
+    """From where it can be reached."""
     probe_path: str | None = None
+    """Path that answers when it is well."""
     auth_type: Literal["none", "api-key", "bearer"] | None = None
+    """How a caller shows who it is; `none` wants no authToken."""
     auth_token: SecretRef | None = None
     """What the endpoint wants to see: sent to Machine Markets with every change, and never shown."""
 

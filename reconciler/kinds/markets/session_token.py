@@ -28,9 +28,11 @@ class Vault(Section):
     address: PrivateUrl
     """Base URL; https beyond loopback."""
     mount: str = "secret"
+    """Mount of the key-value store, version 2."""
     prefix: str = "fleetctl"
     """Path below the mount under which tokens stand, each as <machine>/<agent>."""
     token: SecretRef
+    """Where the token for Vault is kept."""
 
 
 class TokenSink(Section):
@@ -43,6 +45,7 @@ class TokenSink(Section):
     command: str | None = None
     """Takes the token on standard input and its name in FLEETCTL_TOKEN_NAME."""
     vault: Vault | None = None
+    """A key-value store of HashiCorp Vault."""
     github_output: Literal[True] | None = None
     """An output of the GitHub Actions step, masked in its log."""
 
