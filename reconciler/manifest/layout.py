@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from reconciler.manifest.construct import construct
 from reconciler.manifest.indent import indented
@@ -53,8 +53,7 @@ def _inner_lines(node: Node, seen: set[int]) -> Iterator[int]:
     if id(node) in seen:
         return
     seen.add(id(node))
-    whole = isinstance(node, ScalarNode) or bool(node.flow_style)
-    if whole:
+    if _whole(node):
         end = node.end_mark
         # A block of text ends where the next line begins.
         yield from range(node.start_mark.line + 1, end.line + (end.column > 0))
@@ -62,6 +61,11 @@ def _inner_lines(node: Node, seen: set[int]) -> Iterator[int]:
         for child in node.value:
             for inner in child if isinstance(child, tuple) else (child,):
                 yield from _inner_lines(inner, seen)
+
+
+def _whole(node: Node) -> bool:
+    """True for a text, and for what is in brackets: its lines are not lines of their own."""
+    return not isinstance(node, SequenceNode | MappingNode) or bool(node.flow_style)
 
 
 def _reordered(text: str) -> str:
@@ -150,8 +154,8 @@ def _depth(line: str) -> int:
 
 def _last_line(node: Node) -> int:
     """The last line with something of it; an empty collection or text ends where it begins."""
-    if isinstance(node, ScalarNode) or node.flow_style or not node.value:
-        end = node.end_mark
-        return max(int(node.start_mark.line), int(end.line) - (end.column == 0))
+    if _whole(node) or not node.value:
+        start, end = int(node.start_mark.line), int(node.end_mark.line)
+        return max(start, end - (node.end_mark.column == 0))
     last = node.value[-1]
     return _last_line(last[1] if isinstance(last, tuple) else last)

@@ -26,6 +26,7 @@ def schema(kinds: Mapping[str, AnyKind]) -> Schema:
     whole = {"properties": properties, "$defs": definitions}
     _without_titles(whole)
     _describe_references(whole, definitions)
+    _describe_once(whole)
     return {
         "$schema": DIALECT,
         "$id": ID,
@@ -168,6 +169,22 @@ def _describe_references(node: Any, definitions: Schema) -> None:
     elif isinstance(node, list):
         for value in node:
             _describe_references(value, definitions)
+
+
+def _describe_once(node: Any) -> None:
+    """Moves what an optional value says of its form up to the key, since editors show one description only."""
+    if isinstance(node, dict):
+        for value in node.get("properties", {}).values():
+            for one in value.get("anyOf", ()) if isinstance(value, dict) and "description" in value else ():
+                if {"type": "null"} in value["anyOf"] and (said := one.pop("description", "")) != value["description"]:
+                    value["description"] = (
+                        f"{value['description'].rstrip('.')}. {said}" if said else value["description"]
+                    )
+        for value in node.values():
+            _describe_once(value)
+    elif isinstance(node, list):
+        for value in node:
+            _describe_once(value)
 
 
 def _words(value: Schema, definitions: Schema) -> str:

@@ -37,7 +37,7 @@ def test_a_new_fleet_is_valid_and_in_its_usual_form(tmp_path: Path, network: str
     assert "fleetctl plan" in (directory / ".github/workflows/fleet.yml").read_text()
 
 
-@pytest.mark.parametrize("table", [None, "serial,address\nx1,0x%040x\n" % 7, "serial,site\nx1,roof\n"])
+@pytest.mark.parametrize("table", [None, f"serial,address\nx1,0x{7:040x}\n", "serial,site\nx1,roof\n"])
 @pytest.mark.parametrize("key", ["file:keys/a b.key", "keystore:keys/op.json"])
 def test_machines_come_from_a_table(tmp_path: Path, table: str | None, key: str) -> None:
     if table is not None:

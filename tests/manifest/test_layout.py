@@ -1,4 +1,4 @@
-"""`fleetctl fmt` moves lines and never their words: the same fleet, every comment, and nothing left for a second time."""
+"""`fleetctl fmt` moves lines, never their words: the same fleet, every comment, nothing left for a second time."""
 
 import re
 import stat

@@ -39,7 +39,9 @@ class Choice:
 
 
 @click.command("rotate", cls=Command)
-@click.option("--machine", "machines", multiple=True, shell_complete=machine_names, help="Tokens of this machine; may be repeated")
+@click.option(
+    "--machine", "machines", multiple=True, shell_complete=machine_names, help="Tokens of this machine; may be repeated"
+)
 @click.option("--agent", "agents", multiple=True, help="Tokens of this agent; may be repeated")
 @click.option("--all", "everything", is_flag=True, help="Every token")
 @click.option("--due", is_flag=True, help="Tokens that have ended, end soon, or stopped being valid: for cron")
