@@ -77,7 +77,7 @@ class _Layout:
         levels.append(_Level(column, levels[-1].now + _STEP if levels else 0, dash))
 
     def _settle(self, before: list[_Level], coming: _Level | None) -> None:
-        """Puts the comments in waiting where the coming line is, or where the lines before it are if they are deeper."""
+        """Puts what waits where the coming line is, or where the lines before it are if it is deeper."""
         for line in self.waiting:
             if not line:
                 if self.lines and self.lines[-1]:

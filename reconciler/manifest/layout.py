@@ -7,6 +7,7 @@ an alias to before its anchor, stays where it is.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
@@ -84,7 +85,7 @@ def _reordered(text: str) -> str:
 def _sort_in_line(lines: list[str], node: MappingNode, rank: Rank) -> None:
     """Each pair of a one-line mapping into the place of another."""
     number = node.start_mark.line
-    if node.end_mark.line != number:
+    if node.end_mark.line != number or any(_is_alias(key, value) for key, value in node.value):
         return
     line = lines[number]
     spans = [(key.start_mark.column, value.end_mark.column, rank(key.value)) for key, value in node.value]
@@ -92,6 +93,11 @@ def _sort_in_line(lines: list[str], node: MappingNode, rank: Rank) -> None:
     for (start, end, _), new in reversed(list(zip(spans, texts, strict=True))):
         line = f"{line[:start]}{new}{line[end:]}"
     lines[number] = line
+
+
+def _is_alias(key: Node, value: Node) -> bool:
+    """True where the value is written before its key, where its anchor is."""
+    return bool(value.start_mark.index < key.start_mark.index)
 
 
 @dataclass(frozen=True)
@@ -109,12 +115,12 @@ def _sort_lines(lines: list[str], node: MappingNode, rank: Rank) -> None:
     if len(set(starts)) < len(starts) or starts != sorted(starts):
         return
     column, first = keys[0].start_mark.column, starts[0]
-    last = _end(lines, max(_last_line(value) for _, value in node.value) + 1, column)
+    last = _end(lines, max(starts[-1], *(_last_line(value) for _, value in node.value)) + 1, column)
     prefix = lines[first][:column]
     dashed = _DASHES.fullmatch(prefix) is not None
     if prefix.strip() and not dashed:
         return
-    heads = [first, *(_head(lines, start, above, column) for above, start in zip(starts, starts[1:], strict=False))]
+    heads = [first, *(_head(lines, start, above, column) for above, start in pairwise(starts))]
     entries = [
         _Entry(rank(key.value), lines[head:start], lines[start:end])
         for key, head, start, end in zip(keys, heads, starts, [*heads[1:], last], strict=True)
@@ -123,11 +129,16 @@ def _sort_lines(lines: list[str], node: MappingNode, rank: Rank) -> None:
     if ordered == entries:
         return
     if dashed:
-        entries[0].body[0] = " " * column + entries[0].body[0][column:]
-        top = ordered[0]
-        top.above[:] = [f"{' ' * prefix.index('-')}{line.strip()}" if line.strip() else line for line in top.above]
-        top.body[0] = prefix + top.body[0][column:]
+        _move_dash(entries[0], ordered[0], prefix)
     lines[first:last] = [line for entry in ordered for line in (*entry.above, *entry.body)]
+
+
+def _move_dash(first: _Entry, new: _Entry, prefix: str) -> None:
+    """The dash of a list goes to the new first key, and what is said above that key goes above the dash."""
+    column, dash = len(prefix), prefix.index("-")
+    first.body[0] = " " * column + first.body[0][column:]
+    new.above[:] = [f"{' ' * dash}{line.strip()}".rstrip() for line in new.above]
+    new.body[0] = prefix + new.body[0][column:]
 
 
 def _head(lines: list[str], start: int, above: int, column: int) -> int:
@@ -156,6 +167,6 @@ def _last_line(node: Node) -> int:
     """The last line with something of it; an empty collection or text ends where it begins."""
     if _whole(node) or not node.value:
         start, end = int(node.start_mark.line), int(node.end_mark.line)
-        return max(start, end - (node.end_mark.column == 0))
+        return max(start, end - int(node.end_mark.column == 0))
     last = node.value[-1]
     return _last_line(last[1] if isinstance(last, tuple) else last)

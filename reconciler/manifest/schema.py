@@ -1,6 +1,6 @@
 """The manifest as JSON Schema, for editors: completion, descriptions and a red line under a typo."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -157,34 +157,28 @@ def _without_titles(node: Any) -> None:
             _without_titles(value)
 
 
-def _describe_references(node: Any, definitions: Schema) -> None:
+def _keyed(node: Any) -> Iterator[tuple[str, Schema]]:
+    """Every property anywhere in a schema, with its key."""
+    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _keyed(value)
+    if isinstance(node, dict):
+        yield from ((key, value) for key, value in node.get("properties", {}).items() if isinstance(value, dict))
+
+
+def _describe_references(whole: Schema, definitions: Schema) -> None:
     """Gives a property that only refers to a section, or to one block of a protocol, the words of what it refers to."""
-    if isinstance(node, dict):
-        for key, value in node.get("properties", {}).items():
-            if isinstance(value, dict) and "description" not in value:
-                if said := f"What only protocol {key} has." if key in PROTOCOLS else _words(value, definitions):
-                    value["description"] = said
-        for value in node.values():
-            _describe_references(value, definitions)
-    elif isinstance(node, list):
-        for value in node:
-            _describe_references(value, definitions)
+    for key, value in [pair for pair in _keyed(whole) if "description" not in pair[1]]:
+        if said := f"What only protocol {key} has." if key in PROTOCOLS else _words(value, definitions):
+            value["description"] = said
 
 
-def _describe_once(node: Any) -> None:
+def _describe_once(whole: Schema) -> None:
     """Moves what an optional value says of its form up to the key, since editors show one description only."""
-    if isinstance(node, dict):
-        for value in node.get("properties", {}).values():
-            for one in value.get("anyOf", ()) if isinstance(value, dict) and "description" in value else ():
-                if {"type": "null"} in value["anyOf"] and (said := one.pop("description", "")) != value["description"]:
-                    value["description"] = (
-                        f"{value['description'].rstrip('.')}. {said}" if said else value["description"]
-                    )
-        for value in node.values():
-            _describe_once(value)
-    elif isinstance(node, list):
-        for value in node:
-            _describe_once(value)
+    for _, value in _keyed(whole):
+        own = str(value.get("description", ""))
+        for one in value.get("anyOf", ()) if own and {"type": "null"} in value.get("anyOf", ()) else ():
+            if (said := one.pop("description", own)) != own:
+                value["description"] = f"{own.rstrip('.')}. {said}"
 
 
 def _words(value: Schema, definitions: Schema) -> str:

@@ -182,7 +182,7 @@ def _values(draw: st.DrawFn, indent: int, depth: int) -> str:
     return "\n" + "\n".join(items)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(blocks(0, KEYS, 3))
 def test_whatever_is_written_keeps_its_meaning_and_its_comments(text: str) -> None:
     held(text + "\n")
