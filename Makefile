@@ -50,6 +50,7 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python bench/apply.py
+	$(BIN)/python bench/startup.py
 
 clean:
 	rm -rf $(VENV) .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis

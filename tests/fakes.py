@@ -19,8 +19,8 @@ from reconciler.core.effects import (
     Touch,
 )
 from reconciler.core.errors import Rejected, Unreachable
-from reconciler.core.fleet import ZERO_ADDRESS
 from reconciler.core.ports import Json, Receipt, Stored
+from reconciler.core.section import ZERO_ADDRESS
 
 DEFAULTS = {"machineIdOfOwner": 0, "tokenIdOf": 0, "paused": False, "minBond": 10**18, "operatorOf": ZERO_ADDRESS}
 """What a contract says where a world says nothing."""

@@ -1,16 +1,18 @@
 """The command line: finds commands, runs them, and turns every way to end into words and an exit code."""
 
+import gc
 import json
 import logging
 import os
 import sys
-import traceback
 from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from reconciler.cli.early import announce
 from reconciler.cli.options import Options, common, merge
 from reconciler.cli.render.errors import error_data
 from reconciler.core.errors import FleetError, ManifestError, Problem
@@ -31,7 +33,10 @@ COMMANDS = {
     "rotate": "Give agents new session tokens",
     "preflight": "Check chain, contracts, services, clocks and balances",
     "journal": "Look at what was recorded before it was sent",
+    "init": "Begin a fleet: a manifest, .gitignore and CI",
+    "fmt": "Put manifests into their usual form",
     "schema": "Print the JSON Schema of the manifest",
+    "completion": "Print the completion script of a shell",
     "sandbox": "A whole local peaq to try things on",
     "demo": "Watch a fleet go live on a sandbox",
 }
@@ -50,6 +55,13 @@ class _Group(click.Group):
         found: click.Command = import_module(f"reconciler.cli.commands.{cmd_name.replace('-', '_')}").command
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not ctx.resilient_parsing:
+            announce(ctx, args[0], args[1:])
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -57,6 +69,10 @@ class _Group(click.Group):
             # Whoever read our answer has seen enough. Further up click would make an error of it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -74,6 +90,8 @@ def cli(ctx: click.Context, /, **given: Any) -> None:
 
 def main() -> None:
     """Entry point. Exit codes are those of docs/reference: 0 done, 1 error, 2 changes, 3 invalid, 4 refused, …"""
+    # Imports and manifests make many things and little rubbish: looking for it so often takes longer than it saves.
+    gc.set_threshold(50_000, 20, 20)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -113,6 +131,8 @@ def run(arguments: list[str], options: Options | None = None) -> int:
 
 def _trace(error: BaseException) -> str:
     """Where an error comes from. The words of errors that are not ours are left out: they may quote a secret."""
+    import traceback
+
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     before = f"{_trace(cause)}\nand so\n" if cause is not None else ""
     said = f": {error}" if isinstance(error, FleetError) else ""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from reconciler.core.errors import Rejected, Unreachable
-from reconciler.core.fleet import Loc, Mistake
+from reconciler.core.fleet import Mistake
 from reconciler.core.ports import Reader
+from reconciler.core.section import Loc
 
 
 @dataclass(frozen=True)

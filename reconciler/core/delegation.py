@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.address import Address, Output
-from reconciler.core.ports import Json
+from reconciler.core.ports import Json, Reader
 
 LISTS = ("allowedSkillKeys", "deniedSkillKeys", "allowedServiceIds", "deniedServiceIds")
 LIMITS = ("perTransactionLimit", "dailySpendLimit", "currency")
@@ -25,6 +25,12 @@ class Paired:
     adopted: str | None
     """Id of a record that the list does not show."""
     operator: str
+
+
+async def living(read: Reader, record: Json) -> list[Json]:
+    """The pairings of a record that are not revoked; may fail as the reader may."""
+    pairings = await read.items("machines", record["id"], "agent-pairings")
+    return [pairing for pairing in pairings if pairing.get("status") != "revoked"]
 
 
 def normal(policy: Json) -> dict[str, Any]:

@@ -5,80 +5,16 @@
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from reconciler.core.money import Amount
-from reconciler.core.schedule import Cron, TimeZone
+from reconciler.core.rules import Ignored, LabelValue, Move, Window, origins
+from reconciler.core.section import EvmAddress, Name, Section
 from reconciler.core.urls import PrivateUrl
-
-SectionT = TypeVar("SectionT", bound="Section")
-ZERO_ADDRESS = "0x" + "0" * 40
-
-
-class Section(BaseModel):
-    """A part of the manifest: camelCase outside, unknown keys are mistakes, never changed after parsing."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        alias_generator=to_camel,
-        populate_by_name=True,
-    )
-
-    def parts(self) -> Iterator["Section"]:
-        """This section and every section directly inside it."""
-        yield self
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, Section):
-                yield value
-
-    def section(self, wanted: type[SectionT]) -> SectionT | None:
-        """The part of this section that is (or contains the fields of) `wanted`, or None where it was left out."""
-        return next((part for part in self.parts() if isinstance(part, wanted)), None)
-
-
-def _not_zero(address: str) -> str:
-    if address.lower() == ZERO_ADDRESS:
-        raise ValueError("the zero address is nobody's; write the machine's own address")
-    return address
-
-
-EvmAddress = Annotated[
-    str,
-    Field(pattern=r"^0x[0-9a-fA-F]{40}$", description="20 bytes in hex, EIP-55 checksummed if in mixed case"),
-    AfterValidator(_not_zero),
-]
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
-Name = Annotated[
-    str,
-    Field(
-        pattern=NAME,
-        description="1 to 63 letters, digits, `.`, `_` or `-`, beginning with a letter or digit",
-    ),
-]
-
-
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _seconds(text: object) -> int:
-    match = re.fullmatch(r"(\d+)([smhd])", text) if isinstance(text, str) else None
-    if match is None:
-        raise ValueError(f"a duration needs a unit, such as `30s`, `10m` or `1h`; got {text!r}")
-    return int(match[1]) * _SECONDS[match[2]]
-
-
-Duration = Annotated[
-    int,
-    BeforeValidator(_seconds),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+[smhd]$", "examples": ["30s", "10m"]}),
-]
 
 
 class SecretRef(Section):
@@ -106,7 +42,9 @@ class Remote(Section):
     url: PrivateUrl
     """https beyond loopback."""
     address: EvmAddress
+    """The account that it signs for."""
     kind: Literal["web3signer", "clef"] = "web3signer"
+    """What it speaks."""
 
 
 class KeyRef(SecretRef):
@@ -128,18 +66,26 @@ class KeyRef(SecretRef):
 
 class ContractAddresses(Section):
     identity_registry: EvmAddress
+    """Registry of machine identities."""
     identity_staking: EvmAddress
+    """Where bonds are kept."""
     machine_nft: EvmAddress
+    """Machine NFTs."""
     did: EvmAddress = "0x0000000000000000000000000000000000000800"
+    """DID precompile."""
     batch: EvmAddress = "0x0000000000000000000000000000000000000805"
+    """Batch precompile."""
     multicall: EvmAddress | None = "0xcA11bde05977b3631167028862bE2a173976CA11"
+    """Multicall3; null where the chain has none."""
 
 
 class Confirmations(Section):
     """When a transaction counts as settled: so many blocks deep, or at or below a tagged block."""
 
     depth: int | None = Field(default=None, ge=1, le=1000)
+    """Settled when so many blocks deep, the transaction's own included."""
     tag: Literal["safe", "finalized"] | None = None
+    """Settled when at or below the block that the node calls so."""
 
     @model_validator(mode="after")
     def _one(self) -> "Confirmations":
@@ -155,8 +101,11 @@ class Network(Section):
     rpc_url: str | tuple[str, ...]
     """JSON-RPC endpoint, or several of the same chain in order of preference."""
     chain_id: int = Field(ge=1)
+    """Chain id, as the node must report it."""
     contracts: ContractAddresses
+    """Addresses of peaq's contracts on this chain."""
     confirmations: Confirmations = Confirmations(depth=1)
+    """When a transaction counts as settled."""
     did_deposit: Amount = 5 * 10**15
     """What the chain reserves for each new DID attribute."""
     live: bool = False
@@ -180,6 +129,7 @@ class Services(Section):
     mcr: Service | None = None
     """Machine Credit Rating API."""
     gas_station: Service | None = None
+    """Gas Station, which pays for wallets that hold nothing yet."""
 
 
 class Operator(Section):
@@ -188,6 +138,7 @@ class Operator(Section):
     address: EvmAddress | None = None
     """May be left out where the key gives it."""
     key: KeyRef | None = None
+    """Where the operator's private key is kept."""
     totp: SecretRef | None = None
     """TOTP secret for the Gas Station."""
 
@@ -241,61 +192,20 @@ class Guards(Section):
     """`required`: apply takes nothing but a saved plan that an operator signed (`plan --out FILE --sign`)."""
 
 
-LabelValue = Annotated[str, Field(pattern=r"^[^,\x00-\x1f\x7f]{1,255}$")]
-Ignored = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z0-9_*?]+\.[^\s,]+$",
-        description="A kind and one of its fields as a plan shows it; `*` and `?` as in file names",
-        examples=["machine_record.displayName", "wallet_funding.*"],
-    ),
-]
-
-
-class Window(Section):
-    """A time in which applies may change things, or may not. Windows that name no machines are about the fleet."""
-
-    allow: Cron | None = None
-    """When it begins: minute, hour, day, month, weekday. Where there are such windows, one of them must be open."""
-    deny: Cron | None = None
-    """When a time begins in which nothing is changed, whatever else allows it."""
-    for_: Duration = Field(alias="for")
-    """How long it lasts, e.g. 2h."""
-    time_zone: TimeZone = "UTC"
-    """Whose clocks the rule is about, e.g. Europe/Berlin."""
-    machines: tuple[str, ...] = ()
-    """Only these machines; `*` and `?` as in file names."""
-    labels: Mapping[Name, LabelValue] = {}
-    """Only machines with all of these labels; patterns as well."""
-
-    @model_validator(mode="after")
-    def _one_rule(self) -> "Window":
-        if (self.allow is None) == (self.deny is None):
-            raise ValueError("name exactly one of: allow, deny")
-        if self.for_ == 0:
-            raise ValueError("a window of no length never opens; write for example `for: 2h`")
-        return self
-
-    @property
-    def rule(self) -> str:
-        return self.allow or self.deny or ""
-
-    @property
-    def particular(self) -> bool:
-        return bool(self.machines or self.labels)
-
-
 class Metadata(Section):
     """What a machine says of itself, in any protocol."""
 
     documentation_url: str | None = Field(default=None, min_length=1, max_length=2560)
+    """Where the machine is documented."""
     data_api: str | None = Field(default=None, min_length=1, max_length=2560)
+    """Where its data can be had."""
 
 
 class Machine(Section):
     """One machine. Protocol blocks, `market`, `pairings` and the rest are added by kinds."""
 
     name: Name
+    """What the machine is called here and in plans."""
     address: EvmAddress | None = None
     """May be left out where the key gives it."""
     key: KeyRef | None = None
@@ -315,39 +225,23 @@ class Machine(Section):
     protect: bool = False
     """Nothing of this machine may be removed, replaced, archived or deactivated while this stands here."""
     metadata: Metadata = Metadata()
-
-
-class Move(Section):
-    """A machine that got another name in this file. Everywhere else it goes on under the old one."""
-
-    from_: Name = Field(alias="from")
-    """The name that it had."""
-    to: Name
-    """The name that it has."""
-
-
-def origins(moves: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The first name of everything that was renamed, by the last, however often it was. Circles are left out."""
-    before = {new: old for old, new in moves}
-    found = {}
-    for last in before.keys() - set(before.values()):
-        left = dict(before)
-        first = last
-        while first in left:
-            first = left.pop(first)
-        found[last] = first
-    return found
+    """What the machine says of itself, in any protocol."""
 
 
 class Fleet(Section):
     """The whole desired state."""
 
     name: Name
+    """What the fleet is called."""
     network: Network
     protocol: Literal["v1"] = "v1"
+    """The protocol of the machines; must be written out where real money moves."""
     services: Services = Services()
+    """The services of peaq that this fleet uses."""
     operators: Mapping[Name, Operator]
+    """Accounts that register machines and pay for them, by name."""
     guards: Guards = Guards()
+    """Limits that an apply refuses to cross."""
     prune: tuple[Prunable, ...] = ()
     """What is removed where it exists and the manifest does not name it; all else is only shown."""
     ignore: tuple[Ignored, ...] = ()
@@ -357,9 +251,11 @@ class Fleet(Section):
     former_keys: KeyRef | None = None
     """Where keys of machines that left the manifest are, with `{name}` or `{address}` in it: only they deactivate."""
     agents: Mapping[Name, Agent] = {}
+    """AI agents that may be paired to machines, by name."""
     moved: tuple[Move, ...] = ()
     """Machines that were renamed: keep the entry as long as the old name is in use anywhere."""
     machines: tuple[Machine, ...] = ()
+    """The machines, one entry each."""
 
     @cached_property
     def renamed(self) -> Mapping[str, str]:
@@ -381,9 +277,6 @@ class Fleet(Section):
 
     def operator_of(self, machine: Machine) -> Operator:
         return self.operators[machine.operator]
-
-
-Loc = tuple[str | int, ...]
 
 
 class Mistake(BaseModel):

@@ -11,9 +11,10 @@ from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import same
 from reconciler.core.effects import Signer, Step
-from reconciler.core.fleet import Fleet, Loc, Mistake, Prunable, Section
+from reconciler.core.fleet import Fleet, Mistake, Prunable
 from reconciler.core.observation import Observation
 from reconciler.core.ports import Reader
+from reconciler.core.section import Loc, Section
 
 
 class Spec(Protocol):

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.core.fleet import ZERO_ADDRESS, Fleet
+from reconciler.core.fleet import Fleet
 from reconciler.core.ports import Json, Reader
+from reconciler.core.section import ZERO_ADDRESS
 
 DID = re.compile(r"^did:peaq:(0x[0-9a-fA-F]{40})$")
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")

@@ -12,11 +12,11 @@ from reconciler.core.address import Address, Output
 from reconciler.core.change import Action, FieldChange
 from reconciler.core.effects import HttpRequest, Signer, Step
 from reconciler.core.errors import ConfigError
-from reconciler.core.fleet import EvmAddress, Section
 from reconciler.core.guards import Refusal
 from reconciler.core.kind import AnyKind, Resource
 from reconciler.core.money import Cost
 from reconciler.core.plan import Plan, PlannedChange
+from reconciler.core.section import EvmAddress, Section
 from reconciler.core.signing import Moment, Wei
 from reconciler.core.text import visible
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from reconciler.core.errors import ConfigError
-from reconciler.core.fleet import EvmAddress, Name, Section
 from reconciler.core.ports import Draft, Fees, Raw
+from reconciler.core.section import EvmAddress, Name, Section
 
 FileT = TypeVar("FileT", bound="Digested")
 Hex = Annotated[str, Field(pattern=r"^0x([0-9a-f]{2})*$")]

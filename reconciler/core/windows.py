@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from reconciler.core.fleet import Fleet, Machine, Mistake, Window
+from reconciler.core.fleet import Fleet, Machine, Mistake
+from reconciler.core.rules import Window
 from reconciler.core.schedule import clock, running, starts
 
 LOOKS = 1000

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reconciler.core.fleet import Loc
+from reconciler.core.section import Loc
 from reconciler.manifest import lockfile
 from reconciler.manifest.draft import Draft
 from reconciler.manifest.fill import fill_defaults, merged

@@ -6,7 +6,7 @@ These look at the plain data, so that they are told together with what the model
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from reconciler.core.fleet import Loc
+from reconciler.core.section import Loc
 from reconciler.manifest.draft import Draft
 from reconciler.manifest.problems import nearest, unknown
 

@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml.nodes import MappingNode, Node
 
 from reconciler.core.errors import ConfigError, ManifestError
-from reconciler.core.fleet import Loc
+from reconciler.core.section import Loc
 from reconciler.manifest import lockfile
 from reconciler.manifest.assemble import included_paths
 from reconciler.manifest.problems import Problems
@@ -28,7 +28,7 @@ def write_addresses(path: Path, addresses: Mapping[Named, str]) -> tuple[Path, .
     """
     left = dict(addresses)
     changed: list[Path] = []
-    for source in _sources(path):
+    for source in sources(path):
         edits = {name: loc for name in left if (loc := _written_out(source, name)) is not None}
         text = _edited(source, {loc: left[name] for name, loc in edits.items()})
         if text != source.text:
@@ -41,7 +41,8 @@ def write_addresses(path: Path, addresses: Mapping[Named, str]) -> tuple[Path, .
     return tuple(changed)
 
 
-def _sources(path: Path) -> list[Source]:
+def sources(path: Path) -> list[Source]:
+    """The file and all that it includes, each once. Raises ManifestError where one cannot be read."""
     problems = Problems()
     found: list[Source] = []
     waiting, seen = [path], set[Path]()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.core.fleet import Loc
+from reconciler.core.section import Loc
 from reconciler.core.urls import is_endpoint, is_private
 from reconciler.manifest.draft import Draft
 from reconciler.manifest.fill import merged

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.core.fleet import EvmAddress, Ignored, LabelValue, Loc, Name, SecretRef
+from reconciler.core.fleet import SecretRef
+from reconciler.core.rules import Ignored, LabelValue
+from reconciler.core.section import EvmAddress, Loc, Name
 from reconciler.manifest.assemble import TOP
 from reconciler.manifest.draft import Draft
 from reconciler.manifest.problems import nearest, quoted, unknown

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reconciler.core.fleet import Loc
+from reconciler.core.section import Loc
 from reconciler.manifest.draft import Draft
 from reconciler.manifest.moves import known_names
 from reconciler.manifest.problems import unknown

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reconciler.core.fleet import Loc
+from reconciler.core.section import Loc
 from reconciler.manifest.fill import filled
 from reconciler.manifest.origin import Entry
 from reconciler.manifest.problems import Place, Problems, mistyped, unknown

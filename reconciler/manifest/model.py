@@ -6,8 +6,9 @@ from typing import Any, cast, get_args
 
 from pydantic import create_model
 
-from reconciler.core.fleet import Fleet, Machine, Section
+from reconciler.core.fleet import Fleet, Machine
 from reconciler.core.kind import AnyKind
+from reconciler.core.section import Section
 
 PROTOCOLS: tuple[str, ...] = get_args(Fleet.model_fields["protocol"].annotation)
 _ROOTS: dict[str, type[Section]] = {"fleet": Fleet, "machine": Machine}

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.core.fleet import Loc, origins
+from reconciler.core.rules import origins
+from reconciler.core.section import Loc
 from reconciler.manifest.draft import Draft
 
 Pair = tuple[int, str, str]

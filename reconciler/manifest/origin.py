@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
-from reconciler.core.fleet import Loc
+from reconciler.core.section import Loc
 from reconciler.manifest.problems import Place
 from reconciler.manifest.source import Step, place_of, trail
 

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from reconciler.core import ignoring, windows
 from reconciler.core.errors import ManifestError, Problem
-from reconciler.core.fleet import Fleet, Loc
+from reconciler.core.fleet import Fleet
 from reconciler.core.kind import AnyKind
+from reconciler.core.section import Loc
 from reconciler.manifest import lockfile
 from reconciler.manifest.assemble import assemble
 from reconciler.manifest.checks import Checksum, check

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from ruamel.yaml.nodes import Node, ScalarNode
 
-from reconciler.core.fleet import Loc
+from reconciler.core.section import Loc
 from reconciler.manifest.origin import Entry
 from reconciler.manifest.parse import Manifest
 from reconciler.manifest.problems import Place

@@ -1,13 +1,13 @@
 """The manifest as JSON Schema, for editors: completion, descriptions and a red line under a typo."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-from reconciler.core.fleet import Section
 from reconciler.core.kind import AnyKind
+from reconciler.core.section import Section
 from reconciler.manifest.assemble import NOT_DEFAULTS
-from reconciler.manifest.model import fleet_model
+from reconciler.manifest.model import PROTOCOLS, fleet_model
 from reconciler.manifest.networks import PRESETS
 from reconciler.manifest.schema_docs import describe
 
@@ -23,7 +23,10 @@ def schema(kinds: Mapping[str, AnyKind]) -> Schema:
     definitions: Schema = model.pop("$defs")
     describe(model, definitions, fleet)
     properties = _properties(model["properties"], definitions)
-    _without_titles({"properties": properties, "$defs": definitions})
+    whole = {"properties": properties, "$defs": definitions}
+    _without_titles(whole)
+    _describe_references(whole, definitions)
+    _describe_once(whole)
     return {
         "$schema": DIALECT,
         "$id": ID,
@@ -58,7 +61,7 @@ def _properties(model: Schema, definitions: Schema) -> Schema:
         definitions[secret]["oneOf"] = [{"required": [key]} for key in sources]
     head = {
         "apiVersion": {"const": "fleetctl/v1alpha1", "description": "The version of this format."},
-        "kind": {"const": "Fleet"},
+        "kind": {"const": "Fleet", "description": "What this file is."},
         "name": model["name"],
         "network": _network(),
         "protocol": model["protocol"],
@@ -69,7 +72,11 @@ def _properties(model: Schema, definitions: Schema) -> Schema:
     tail = {
         "defaults": {"$ref": "#/$defs/Defaults"},
         "machines": model["machines"],
-        "machineSets": {"type": "array", "items": {"$ref": "#/$defs/MachineSet"}},
+        "machineSets": {
+            "type": "array",
+            "items": {"$ref": "#/$defs/MachineSet"},
+            "description": "Machines out of tables.",
+        },
         "include": {
             "type": "array",
             "items": {"type": "string"},
@@ -150,12 +157,45 @@ def _without_titles(node: Any) -> None:
             _without_titles(value)
 
 
+def _keyed(node: Any) -> Iterator[tuple[str, Schema]]:
+    """Every property anywhere in a schema, with its key."""
+    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _keyed(value)
+    if isinstance(node, dict):
+        yield from ((key, value) for key, value in node.get("properties", {}).items() if isinstance(value, dict))
+
+
+def _describe_references(whole: Schema, definitions: Schema) -> None:
+    """Gives a property that only refers to a section, or to one block of a protocol, the words of what it refers to."""
+    for key, value in [pair for pair in _keyed(whole) if "description" not in pair[1]]:
+        if said := f"What only protocol {key} has." if key in PROTOCOLS else _words(value, definitions):
+            value["description"] = said
+
+
+def _describe_once(whole: Schema) -> None:
+    """Moves what an optional value says of its form up to the key, since editors show one description only."""
+    for _, value in _keyed(whole):
+        own = str(value.get("description", ""))
+        for one in value.get("anyOf", ()) if own and {"type": "null"} in value.get("anyOf", ()) else ():
+            if (said := one.pop("description", own)) != own:
+                value["description"] = f"{own.rstrip('.')}. {said}"
+
+
+def _words(value: Schema, definitions: Schema) -> str:
+    for one in (value, *value.get("anyOf", ())):
+        target = definitions.get(str(one.get("$ref", "")).rpartition("/")[2], one)
+        if said := target.get("description"):
+            return str(said)
+    return ""
+
+
 def _machine_set(machine: Schema) -> Schema:
     """Its template is a machine whose text may hold `{column}`, so patterns do not hold."""
-    text = {"type": "string"}
+    name = {"type": "string", "description": "What each is called.", "examples": ["air-{id}"]}
+    address = {"type": "string", "description": "Its address; may be left out where the key gives it."}
     template = deepcopy(machine)
     template["title"], template["description"] = "Template", "A machine, with `{column}` for the cells of the table."
-    template["properties"].update(name=text, address=text)
+    template["properties"].update(name=name, address=address)
     return {
         "title": "MachineSet",
         "description": "One machine for each row of a table.",
@@ -165,6 +205,7 @@ def _machine_set(machine: Schema) -> Schema:
         "properties": {
             "from": {
                 "type": "object",
+                "description": "Where the rows come from.",
                 "additionalProperties": False,
                 "required": ["csv"],
                 "properties": {"csv": {"type": "string", "description": "CSV file with a header row"}},

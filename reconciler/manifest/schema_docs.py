@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from reconciler.core.fleet import Section
+from reconciler.core.section import Section
 
 
 def describe(root: dict[str, Any], definitions: dict[str, Any], model: type[Section]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from reconciler.core.fleet import Loc
+from reconciler.core.section import Loc
 
 Model = type[BaseModel]
 

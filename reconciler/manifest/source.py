@@ -11,7 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from reconciler.core.fleet import Loc
+from reconciler.core.section import Loc
 from reconciler.manifest.construct import construct, merges
 from reconciler.manifest.problems import PRIVATE_KEY, Place, Problems
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from reconciler.core.fleet import Fleet, Section
+from reconciler.core.fleet import Fleet
+from reconciler.core.section import Section
 from reconciler.manifest.shape import Model, models_at
 
 

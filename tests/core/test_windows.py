@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from reconciler.core import windows
-from reconciler.core.fleet import Fleet, Machine, Network, Window
+from reconciler.core.fleet import Fleet, Machine, Network
+from reconciler.core.rules import Window
 
 NIGHT = {"allow": "0 22 * * *", "for": "2h"}
 FREEZE = {"deny": "0 0 24 12 *", "for": "3d"}

@@ -48,3 +48,18 @@ def test_what_defaults_may_give_no_machine_must_write() -> None:
     assert machine["required"] == ["name"]
     assert all("required" not in one for one in machine["properties"]["market"]["anyOf"])
     assert {"type": "null"} in machine["properties"]["market"]["anyOf"]
+
+
+def test_every_property_says_what_it_is_for() -> None:
+    silent = [
+        name
+        for node in nodes(SCHEMA)
+        for name, value in _own_properties(node).items()
+        if not (isinstance(value, dict) and len(str(value.get("description", ""))) > 5)
+    ]
+    assert not silent, "write a docstring below the field"
+
+
+def _own_properties(node: dict[str, Any]) -> dict[str, Any]:
+    found = node.get("properties", {})
+    return found if isinstance(found, dict) and "type" in node else {}

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from reconciler.adapters.journal_store import MEMORY, JournalStore
 from reconciler.cli.commands.sandbox import start
 from reconciler.cli.main import run
 from reconciler.cli.options import Command, Options
+from reconciler.cli.shipped import shipped
 from reconciler.cli.wiring import connected, open_project
 from reconciler.core.effects import ChainCall, Signer
 from reconciler.core.errors import FleetError
@@ -47,12 +47,8 @@ def command(options: Options, block_time: float) -> int:
 
 
 def example() -> Path:
-    """The quickstart example: in the checkout, or where installation put it."""
-    roots = (Path(__file__).parents[3], Path(sys.prefix) / "share" / "fleetctl")
-    for root in roots:
-        if (root / "examples" / "quickstart" / "fleet.yaml").exists():
-            return root / "examples" / "quickstart"
-    raise FleetError("the quickstart example is not installed", hint="install fleetctl anew, or run from a checkout")
+    """The quickstart example."""
+    return shipped("examples/quickstart")
 
 
 class _Story:

@@ -8,6 +8,7 @@ import click
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.cli.commands.apply import Relay, check_keys, exit_code, report, run
 from reconciler.cli.commands.plan import print_plan
+from reconciler.cli.completing import machine_names
 from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import Planned, Wishes, make_plan
 from reconciler.cli.render.progress import Meter
@@ -38,7 +39,9 @@ class Choice:
 
 
 @click.command("rotate", cls=Command)
-@click.option("--machine", "machines", multiple=True, help="Tokens of this machine; may be repeated")
+@click.option(
+    "--machine", "machines", multiple=True, shell_complete=machine_names, help="Tokens of this machine; may be repeated"
+)
 @click.option("--agent", "agents", multiple=True, help="Tokens of this agent; may be repeated")
 @click.option("--all", "everything", is_flag=True, help="Every token")
 @click.option("--due", is_flag=True, help="Tokens that have ended, end soon, or stopped being valid: for cron")

@@ -11,6 +11,7 @@ import click
 from reconciler.adapters.did_calls import writes_of
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.sinks import write_private
+from reconciler.cli.completing import machine_names
 from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import Planned, Wishes, make_plan
 from reconciler.cli.presigned import FILE
@@ -43,7 +44,9 @@ class Export:
 
 
 @click.command("sign-request", cls=Command)
-@click.option("--machine", "machines", multiple=True, help="Only this machine; may be repeated")
+@click.option(
+    "--machine", "machines", multiple=True, shell_complete=machine_names, help="Only this machine; may be repeated"
+)
 @click.option("--out", type=FILE, required=True, help="File to write")
 @click.option("--fee-headroom", type=HEADROOM, default=3.0, show_default=True, help="Times today's fee, at most")
 @click.option("--no-batch", is_flag=True, help="For an apply with --no-batch")

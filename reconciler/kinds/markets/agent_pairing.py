@@ -11,7 +11,7 @@ from reconciler.core.address import Address, Output
 from reconciler.core.adoption import Adopted, Found, Named
 from reconciler.core.catalogue import SERVICES, SKILLS
 from reconciler.core.change import FieldChange
-from reconciler.core.delegation import LIMITS, LISTS, Paired, fingerprint, normal, widens
+from reconciler.core.delegation import LIMITS, LISTS, Paired, fingerprint, living, normal, widens
 from reconciler.core.diff import compare, left_alone, same
 from reconciler.core.effects import (
     HttpRequest,
@@ -23,11 +23,12 @@ from reconciler.core.effects import (
     Touch,
     renewed_proof,
 )
-from reconciler.core.fleet import Agent, Fleet, Loc, Machine, Mistake, Name, Section
+from reconciler.core.fleet import Agent, Fleet, Machine, Mistake
 from reconciler.core.kind import Kind, Need, Search
 from reconciler.core.leaving import GONE, former_machines
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, Receipt, record_of, whole
+from reconciler.core.section import Loc, Name, Section
 
 FIELDS = ("agentAddress", "agentDid", "agentProvider", "agentRole", "description", "status")
 
@@ -36,14 +37,19 @@ class DelegationPolicy(Section):
     """What an agent may buy, from whom and for how much. A limit left out is no limit."""
 
     allowed_skill_keys: tuple[str, ...] = ()
+    """Skills that the agent may use; empty: any that is not denied."""
     denied_skill_keys: tuple[str, ...] = ()
+    """Skills that it may not use."""
     allowed_service_ids: tuple[str, ...] = ()
+    """Services that it may use; empty: any that is not denied."""
     denied_service_ids: tuple[str, ...] = ()
+    """Services that it may not use."""
     per_transaction_limit: float | None = Field(default=None, ge=0)
     """In units of `currency`."""
     daily_spend_limit: float | None = Field(default=None, ge=0)
     """In units of `currency`."""
     currency: str | None = None
+    """Currency of the limits, such as USD."""
 
 
 class DelegationSection(Section):
@@ -59,11 +65,14 @@ class Pairing(Section):
     delegation_policy: Name | None = None
     """A name under delegationPolicies. Left out, the server's own default stands and is not compared."""
     description: str | None = None
+    """A few words for people."""
     paused: bool = False
+    """True: the pairing exists and the agent can do nothing with it."""
 
 
 class PairingsSection(Section):
     pairings: tuple[Pairing, ...] = ()
+    """Agents that may act for this machine."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +165,7 @@ class AgentPairing(Kind[Spec, Json]):
         record = await record_of(read, spec.identity_ref, spec.adopted)
         if record is None or (spec.leaves and record.get("status") == "archived"):
             return Absent()
-        pairings = await _living(read, record)
+        pairings = await living(read, record)
         if spec.stray is not None:
             found = next((p for p in pairings if p.get("id") == spec.stray), None)
         else:
@@ -175,7 +184,7 @@ class AgentPairing(Kind[Spec, Json]):
         record = await record_of(read, identity, adopted)
         if record is None:
             return []
-        pairings = await _living(read, record)
+        pairings = await living(read, record)
         declared = [(f"{machine.name}/{p.agent}", fleet.agents[p.agent].address or "") for p in _declared(machine)]
         ours = [_ours(pairings, address, read.receipt(name)) for name, address in declared]
         managed = {pairing["id"] for pairing in ours if pairing is not None}
@@ -190,7 +199,7 @@ class AgentPairing(Kind[Spec, Json]):
             for f in await former_machines(fleet, read)
             for r in f.records
         ]
-        found = await read.together(_living(read, {"id": spec.record}) for spec in whose)
+        found = await read.together(living(read, {"id": spec.record}) for spec in whose)
         return [self._stray(spec, p) for spec, pairings in zip(whose, found, strict=True) for p in pairings]
 
     def _stray(self, whose: Spec, pairing: Json) -> Spec:
@@ -307,8 +316,8 @@ class AgentPairing(Kind[Spec, Json]):
         record = None if fleet.services.markets is None else await record_of(read, machine.did, None)
         if record is None or record.get("status") == "archived":
             return Adopted()
-        living = await _living(read, record)
-        pairings = [_entry(whole(p, "agentAddress", "agentProvider", "agentRole"), fleet) for p in living]
+        there = await living(read, record)
+        pairings = [_entry(whole(p, "agentAddress", "agentProvider", "agentRole"), fleet) for p in there]
         return Adopted({"pairings": pairings} if pairings else {})
 
     def unfinished(self, field: FieldChange) -> bool:
@@ -378,19 +387,11 @@ def _did(agent: Agent) -> str | None:
     return agent.did and f"{agent.did.rpartition(':')[0]}:{agent.address or ''}"
 
 
-async def _living(read: Reader, record: Json) -> list[Json]:
-    pairings = await read.items("machines", record["id"], "agent-pairings")
-    return [pairing for pairing in pairings if pairing.get("status") != "revoked"]
-
-
 def _ours(pairings: Iterable[Json], address: str, receipt: Receipt | None) -> Json | None:
     """The pairing of this agent, or else the one that we made for its name under another address."""
     known = None if receipt is None else receipt.pairing_id
-    ranked = sorted(
-        (pairing for pairing in pairings if same(address, pairing.get("agentAddress")) or pairing.get("id") == known),
-        key=lambda pairing: not same(address, pairing.get("agentAddress")),
-    )
-    return next(iter(ranked), None)
+    ours = [p for p in pairings if same(address, p.get("agentAddress")) or p.get("id") == known]
+    return min(ours, key=lambda pairing: not same(address, pairing.get("agentAddress")), default=None)
 
 
 def _wire(policy: DelegationPolicy) -> dict[str, Any]:

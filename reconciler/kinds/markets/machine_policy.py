@@ -10,27 +10,37 @@ from reconciler.core.address import Address
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare
 from reconciler.core.effects import HttpRequest, Step
-from reconciler.core.fleet import Fleet, Loc, Name, Section
+from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader, whole
+from reconciler.core.section import Loc, Name, Section
 
 
 class BudgetCap(Section):
     currency: str
+    """Currency of the amount, such as USD."""
     amount: float = Field(ge=0)
+    """Most that may be spent."""
 
 
 class MachinePolicy(Section):
     """Rules for whole machines; what is left out is the server's to decide."""
 
     allowed_skill_keys: tuple[str, ...] | None = None
+    """Skills that the machine may use."""
     denied_skill_keys: tuple[str, ...] | None = None
+    """Skills that it may not use."""
     budget_cap: BudgetCap | None = None
+    """Most that the machine may cost."""
     region_rules: tuple[str, ...] | None = None
+    """Regions it may work in, such as eu."""
     native_only: bool | None = None
+    """True: only what runs on the machine itself."""
     handoff_allowed: bool | None = None
+    """True: it may hand work on to others."""
     required_capabilities: tuple[str, ...] | None = None
+    """Capabilities a machine must have."""
 
 
 class PoliciesSection(Section):

@@ -12,11 +12,12 @@ from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare, same
 from reconciler.core.effects import HttpRequest, Segment, Step, machine_proof, renewed_proof
 from reconciler.core.errors import Rejected
-from reconciler.core.fleet import NAME, Fleet, Loc, Mistake, Name, Section
+from reconciler.core.fleet import Fleet, Mistake
 from reconciler.core.kind import Kind, Need, Search
 from reconciler.core.leaving import GONE, former_machines
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, record_of, whole
+from reconciler.core.section import NAME, Loc, Name, Section
 
 RULES = (
     "allowedSkillKeys",
@@ -51,10 +52,13 @@ class MarketSection(Section):
     owner_id: str | None = None
     """did:peaq:<operator> unless said otherwise."""
     capabilities: tuple[str, ...] | None = None
+    """What the machine can do, such as price-feed."""
     labels: Mapping[str, str] | None = None
+    """Words of your own by key."""
     policies: tuple[Name, ...] | None = None
     """Names under machinePolicies."""
     skill_keys: tuple[str, ...] | None = None
+    """Skills that the record lists."""
     record_id: str | None = None
     """Adopts a record that the list does not show, by its id (mach_…)."""
     status: Literal["active", "archived"] = "active"

@@ -12,10 +12,11 @@ from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare, left_alone
 from reconciler.core.effects import HttpRequest, SecretSource, Step, renewed_proof
-from reconciler.core.fleet import Fleet, Loc, Mistake, SecretRef, Section
+from reconciler.core.fleet import Fleet, Mistake, SecretRef
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, record_of
+from reconciler.core.section import Loc, Section
 from reconciler.core.urls import Endpoint
 
 HIDDEN = "(secret)"
@@ -28,10 +29,15 @@ class RuntimeEndpoint(Section):
     endpoint_base_url: Endpoint = Field(pattern=r"^https?://[^/?#]+/?$")
     """Scheme, host and port; the server keeps no path."""
     label: str | None = None
+    """A name for people."""
     model_alias: str | None = None
+    """What the model behind it is called."""
     network_scope: Literal["loopback", "lan", "vpn", "public"] | None = None
+    """From where it can be reached."""
     probe_path: str | None = None
+    """Path that answers when it is well."""
     auth_type: Literal["none", "api-key", "bearer"] | None = None
+    """How a caller shows who it is; `none` wants no authToken."""
     auth_token: SecretRef | None = None
     """What the endpoint wants to see: sent to Machine Markets with every change, and never shown."""
 

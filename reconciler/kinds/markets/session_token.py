@@ -9,12 +9,13 @@ from pydantic import model_validator
 
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
-from reconciler.core.delegation import Paired, fingerprint
+from reconciler.core.delegation import Paired, fingerprint, living
 from reconciler.core.effects import HttpRequest, SecretTarget, Segment, SignedRequest, Signer, Step, renewed_proof
-from reconciler.core.fleet import Duration, Fleet, Loc, Mistake, SecretRef, Section
+from reconciler.core.fleet import Fleet, Mistake, SecretRef
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, Receipt, Stored, record_of, whole
+from reconciler.core.section import Duration, Loc, Section
 from reconciler.core.stamps import MOMENT, later, seconds
 from reconciler.core.urls import PrivateUrl
 
@@ -29,9 +30,11 @@ class Vault(Section):
     address: PrivateUrl
     """Base URL; https beyond loopback."""
     mount: str = "secret"
+    """Mount of the key-value store, version 2."""
     prefix: str = "fleetctl"
     """Path below the mount under which tokens stand, each as <machine>/<agent>."""
     token: SecretRef
+    """Where the token for Vault is kept."""
 
 
 class TokenSink(Section):
@@ -44,6 +47,7 @@ class TokenSink(Section):
     command: str | None = None
     """Takes the token on standard input and its name in FLEETCTL_TOKEN_NAME."""
     vault: Vault | None = None
+    """A key-value store of HashiCorp Vault."""
     github_output: Literal[True] | None = None
     """An output of the GitHub Actions step, masked in its log."""
 
@@ -135,9 +139,8 @@ class SessionToken(Kind[Spec, State]):
         record = await record_of(read, spec.identity_ref, spec.adopted)
         if record is None:
             return Absent()
-        for pairing in await read.items("machines", record["id"], "agent-pairings"):
-            ours = str(pairing.get("agentAddress")).lower() == spec.agent_address.lower()
-            if ours and pairing.get("status") != "revoked":
+        for pairing in await living(read, record):
+            if str(pairing.get("agentAddress")).lower() == spec.agent_address.lower():
                 expires = pairing.get("sessionExpiresAt")
                 left = seconds(expires) - read.now() if expires else None
                 receipt, stored = read.receipt(spec.address.name), await read.stored(spec.address.name)

@@ -11,10 +11,11 @@ from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
-from reconciler.core.fleet import Fleet, Loc, Machine, Mistake, Section
+from reconciler.core.fleet import Fleet, Machine, Mistake
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
+from reconciler.core.section import Loc, Section
 
 ADD = "addAttribute(address,bytes,bytes,uint32)"
 UPDATE = "updateAttribute(address,bytes,bytes,uint32)"

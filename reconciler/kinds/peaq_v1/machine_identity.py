@@ -9,11 +9,12 @@ from reconciler.core.address import Address, Output
 from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
-from reconciler.core.fleet import ZERO_ADDRESS, Fleet, Loc, Section
+from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need, Search, Strength
 from reconciler.core.leaving import GONE, former_machines
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
+from reconciler.core.section import ZERO_ADDRESS, Loc, Section
 
 BOND_STAYS = "the bond stays locked for ever"
 STATUS = {0: "none", 1: "pending", 2: "verified", 3: "rejected", 4: "deactivated"}

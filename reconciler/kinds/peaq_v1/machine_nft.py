@@ -8,10 +8,11 @@ from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
 from reconciler.core.errors import Rejected
-from reconciler.core.fleet import Fleet, Loc
+from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
+from reconciler.core.section import Loc
 
 NOT_MINTED = {"MachineNotFound", "ERC721NonexistentToken"}
 

@@ -9,11 +9,12 @@ from reconciler.core.address import NEVER, Address, Never, Output
 from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
-from reconciler.core.fleet import Fleet, Loc, Machine, Section
+from reconciler.core.fleet import Fleet, Machine
 from reconciler.core.kind import Kind, Need, Strength
 from reconciler.core.leaving import published_ids, registered_by
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
+from reconciler.core.section import Loc, Section
 
 ADD = "addAttribute(address,bytes,bytes,uint32)"
 UPDATE = "updateAttribute(address,bytes,bytes,uint32)"

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
-from reconciler.core.fleet import Fleet, Loc
+from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
+from reconciler.core.section import Loc
 
 
 @dataclass(frozen=True)

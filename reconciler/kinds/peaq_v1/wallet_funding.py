@@ -9,11 +9,12 @@ from pydantic import Field, model_validator
 from reconciler.core.address import Address, Burden
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, CodedRequest, HttpRequest, Signer, Step
-from reconciler.core.fleet import Fleet, Loc, Mistake, Operator, Section
+from reconciler.core.fleet import Fleet, Mistake, Operator
 from reconciler.core.kind import Kind, Need, Strength
 from reconciler.core.money import Amount, format_amount, parse_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
+from reconciler.core.section import Loc, Section
 
 
 class Funding(Section):

@@ -1,0 +1,47 @@
+"""fleetctl fmt: manifests in their usual form, comments and all."""
+
+import difflib
+from pathlib import Path
+
+import click
+
+from reconciler.cli.options import Command, Options
+from reconciler.manifest.edit import replace_file, sources
+from reconciler.manifest.layout import formatted
+from reconciler.manifest.source import Source
+
+CHANGES = 2
+
+
+@click.command("fmt", cls=Command)
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--check", is_flag=True, help="Write nothing; exit with 2 where a file is in another form")
+@click.option("--diff", is_flag=True, help="Show what changes")
+def command(options: Options, files: tuple[Path, ...], check: bool, diff: bool) -> int:
+    """Put FILES, or the manifest, and all that they include into their usual form.
+
+    Keys come in their usual order, each level is indented by two spaces. Comments, anchors and quotes stay, and so does
+    the meaning.
+    """
+    found = {source.path.resolve(): source for file in files or (options.file,) for source in sources(file)}
+    changes = [(source, new) for source in found.values() if (new := _new(source)) is not None]
+    for source, new in changes:
+        click.echo("".join(_diff(source, new)) if diff else source.file, nl=not diff)
+        if not check:
+            replace_file(source.path, new)
+    return CHANGES if check and changes else 0
+
+
+def _new(source: Source) -> str | None:
+    """The file as it should be, or None where it is. Its byte order mark stays, if it has one."""
+    text = source.path.read_bytes().decode("utf-8")
+    mark = text[: len(text) - len(text.removeprefix("\ufeff"))]
+    new = mark + formatted(text.removeprefix("\ufeff"))
+    return None if new == text else new
+
+
+def _diff(source: Source, new: str) -> list[str]:
+    lines = difflib.unified_diff(
+        source.text.splitlines(keepends=True), new.splitlines(keepends=True), source.file, source.file
+    )
+    return [line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines]
