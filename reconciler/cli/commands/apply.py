@@ -15,7 +15,7 @@ from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.presigned import Presigned
 from reconciler.cli.approval import Approval, approval_of
 from reconciler.cli.commands.plan import print_plan, told
-from reconciler.cli.documents import Documented, answered, record_plan
+from reconciler.cli.documents import Documented, answered, documented
 from reconciler.cli.leaving import removal_options
 from reconciler.cli.options import Options
 from reconciler.cli.planning import Planned, Wishes, make_plan, remember, whole
@@ -141,7 +141,8 @@ async def _apply(
             planned = await _plan(options, session, wishes, relay)
             if await _settled_earlier(options, session, planned, wishes, relay):
                 planned = await _plan(options, session, wishes, relay)
-            record_plan(options, "apply", plan_data(session, planned))
+            if options.record.heard:
+                options.record.plan(plan_data(session, planned), "apply")
             if options.text:
                 print_plan(options, session, planned)
             _check(options, session, planned, wishes)
@@ -262,6 +263,8 @@ def exit_code(planned: Planned, result: Result) -> int:
 def report(options: Options, session: Session, planned: Planned, result: Result, code: int) -> None:
     if options.text:
         _told(options, planned, result)
+    if not documented(options):
+        return
     ended = {**result_data(result), "headline": _sum(planned, result)}
     answered(options, "apply", {**plan_data(session, planned), "result": ended, "exitCode": code})
 

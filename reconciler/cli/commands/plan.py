@@ -10,14 +10,13 @@ from typing import Any
 import click
 
 from reconciler.adapters.journal_store import JournalStore
-from reconciler.cli.documents import Documented, answered, record_plan
+from reconciler.cli.documents import Documented, answered, documented
 from reconciler.cli.leaving import removal_options
 from reconciler.cli.options import Options
 from reconciler.cli.planning import LEGACY, Planned, Wishes, make_plan
 from reconciler.cli.presigned import FILE
 from reconciler.cli.provenance import sources
 from reconciler.cli.render.as_json import plan_data
-from reconciler.cli.render.as_lines import of_event
 from reconciler.cli.render.plan_text import render_plan, render_refusals
 from reconciler.cli.render.progress import Meter, answer
 from reconciler.cli.render.remarks import Remarks
@@ -100,17 +99,18 @@ def show(
     in_text: Callable[[Options, Session, Planned], None],
 ) -> None:
     """Give the answer of `command` in the form asked for; `in_text` prints it for people."""
-    data = plan_data(session, planned)
-    record_plan(options, command, data)
     if options.text:
         in_text(options, session, planned)
-    answered(options, command, data)
+    if documented(options):
+        data = plan_data(session, planned)
+        options.record.plan(data, command)
+        answered(options, command, data)
 
 
 def told(options: Options, meter: Meter, event: Event) -> None:
     """An event of the engine goes to whoever watches and to the file of events."""
     meter.event(event)
-    options.record(of_event(event))
+    options.record.event(event)
 
 
 def print_plan(options: Options, session: Session, planned: Planned) -> None:
