@@ -35,6 +35,8 @@ class ForgeDouble:
     def answer(self, method: str, target: str, body: Item | None) -> tuple[int, Any]:
         parts = urlsplit(target)
         path, query = parts.path.strip("/"), parse_qs(parts.query)
+        if path.startswith("redirect/"):
+            return 302, f"{self.url}/elsewhere"
         if method != "GET":
             self.writes.append(f"{method} {path}")
         if method == "POST":
