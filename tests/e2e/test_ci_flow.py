@@ -153,6 +153,8 @@ def test_a_fork_gets_one_comment_and_needs_no_secret(new_yard: MakeYard, double:
     planned = place.plan(sha)
     assert planned.outcome == "success", planned.log
     assert "The plan is incomplete" in planned.log
+    report = place.artefacts(sha, "plan") / "fleet-report"
+    assert {path.name for path in report.iterdir()} == {"changes", "plan.json", "plan.markdown"}
     assert "wrote a comment" in place.comment(sha).log
     comments = double.lists[f"repos/acme/fleet/issues/{pull['number']}/comments"]
     assert "the API key of Machine Markets" in comments[0]["body"]
