@@ -22,6 +22,7 @@ from reconciler.cli.render.progress import Meter, answer
 from reconciler.cli.render.remarks import Remarks
 from reconciler.cli.saving import Keeping, chosen_signer
 from reconciler.cli.selecting import Choice, Terms, selected, selects
+from reconciler.cli.unkeyed import without_absent_keys
 from reconciler.cli.wiring import Session, connected, open_project
 from reconciler.core.change import Action
 from reconciler.engine.events import Event
@@ -79,7 +80,7 @@ async def make(
     options: Options, only: Terms, skip: Terms, *, then: Then = _nothing_else, **given: Any
 ) -> tuple[Session, Planned]:
     """A plan, and the session it was made in, closed by now; `given` are wishes."""
-    project = open_project(options)
+    project = without_absent_keys(open_project(options))
     selection = selected(project, only, skip)
     journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
     with Meter(options, "reading", len(project.resources)) as meter:
