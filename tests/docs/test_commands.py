@@ -15,7 +15,7 @@ from platformdirs import user_cache_dir
 from reconciler.sandbox.lifecycle import down
 from reconciler.sandbox.node import free_port
 
-SECONDS = 180
+SECONDS = 300
 LANGUAGES = {"sh", "run", "console", "yaml", "text", "json", "csv"}
 NOT_RUN = {"README.md": 3, "docs/how-to/ci.md": 8, "docs/how-to/large-fleets.md": 1}
 """How many blocks of a page may not be run. Each must say why."""
