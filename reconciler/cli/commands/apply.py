@@ -28,6 +28,7 @@ from reconciler.cli.wiring import Project, Session, alone, connected, open_proje
 from reconciler.core.change import Action
 from reconciler.core.effects import SignedRequest, Step
 from reconciler.core.errors import ConfigError, JournalError, UnsafePlan
+from reconciler.core.exits import Exit
 from reconciler.core.plan import build_plan
 from reconciler.core.ports import Label
 from reconciler.core.selection import EVERYTHING
@@ -36,7 +37,6 @@ from reconciler.engine.events import Event, Stage
 from reconciler.engine.execute import Execution, Result
 from reconciler.engine.recover import drained, recover
 
-PARTLY, UNKNOWN = 5, 6
 WAITS = "waits for "
 AGAIN = 5
 """Times an apply starts over because the chain was reorganised under it."""
@@ -148,7 +148,7 @@ async def _apply(
             _check(options, session, planned, wishes)
             if planned.plan.acting and not yes and not _agreed("Apply this plan?"):
                 click.echo("Declined; nothing was done.", err=True)
-                return 1
+                return Exit.ERROR
             result = await run(options, session, planned, relay)
             for _ in range(AGAIN):
                 if not result.reorged:
@@ -255,9 +255,9 @@ async def run(options: Options, session: Session, planned: Planned, relay: Relay
 
 def exit_code(planned: Planned, result: Result) -> int:
     if result.count(Stage.UNKNOWN) or result.unsettled:
-        return UNKNOWN
+        return Exit.UNKNOWN
     left = result.count(Stage.FAILED) + result.count(Stage.SKIPPED) + planned.plan.count(Action.BLOCKED)
-    return PARTLY if left else 0
+    return Exit.PARTLY if left else Exit.DONE
 
 
 def report(options: Options, session: Session, planned: Planned, result: Result, code: int) -> None:

@@ -25,9 +25,9 @@ from reconciler.cli.selecting import Choice, Terms, selected, selects
 from reconciler.cli.unkeyed import without_absent_keys
 from reconciler.cli.wiring import Session, connected, open_project
 from reconciler.core.change import Action
+from reconciler.core.exits import Exit
 from reconciler.engine.events import Event
 
-CHANGES = 2
 Then = Callable[[Session, Planned, Options], Awaitable[None]]
 """What else is done with a plan while the session is open."""
 
@@ -126,6 +126,6 @@ def print_plan(options: Options, session: Session, planned: Planned) -> None:
 
 def exit_code(planned: Planned, *, detailed: bool) -> int:
     if any(change.unreadable for change in planned.plan.changes):
-        return 1
+        return Exit.ERROR
     pending = bool(planned.plan.acting) or planned.plan.count(Action.BLOCKED) > 0
-    return CHANGES if detailed and pending else 0
+    return Exit.CHANGES if detailed and pending else Exit.DONE
