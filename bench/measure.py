@@ -1,9 +1,13 @@
-"""One process, measured to its end: seconds by the clock and of a processor, and the most memory it held."""
+"""One process, measured to its end: seconds by the clock and of a processor, and the most memory it held.
 
+A process is counted, by the kernel, the memory of the one that started it. So it is started by a small one: this file.
+"""
+
+import json
 import os
 import subprocess
+import sys
 import tempfile
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,21 +38,31 @@ def process(
     command: Sequence[str], environ: Mapping[str, str], directory: Path, given: str = "", *, expect: int | None = 0
 ) -> Done:
     """Run it to its end. RuntimeError where it does not end with `expect` (None: with whatever)."""
-    with tempfile.TemporaryFile("w+") as asked, tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        asked.write(given)
-        asked.seek(0)
-        begun = time.perf_counter()
-        child = subprocess.Popen(command, env=environ, cwd=directory, stdin=asked, stdout=out, stderr=err)
-        limit = threading.Timer(PATIENCE, child.kill)
-        limit.start()
-        # Not Popen.wait: only here does the kernel say what this one child took.
-        _, status, usage = os.wait4(child.pid, 0)
-        limit.cancel()
-        took = Took(time.perf_counter() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / MB)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        err.seek(0)
-        done = Done(took, child.returncode, out.read(), err.read())
+    with tempfile.NamedTemporaryFile("r") as found:
+        starter = [sys.executable, "-S", "-E", __file__, found.name, *command]
+        ended = subprocess.run(
+            starter, env=environ, cwd=directory, input=given, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        told = json.load(found)
+    done = Done(Took(**told), ended.returncode, ended.stdout, ended.stderr)
     if expect is not None and done.code != expect:
         raise RuntimeError(f"{list(command)} ended with {done.code}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
     return done
+
+
+def main(found: str, command: Sequence[str]) -> int:
+    """Start it, wait for it, write what the kernel says of this one child; its exit code."""
+    begun = time.perf_counter()
+    child = os.posix_spawnp(command[0], command, os.environ)
+    _, status, usage = os.wait4(child, 0)
+    wall = time.perf_counter() - begun
+    # Linux counts in kB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    with Path(found).open("w") as file:
+        json.dump({"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "rss": usage.ru_maxrss * unit / MB}, file)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
