@@ -7,7 +7,6 @@ The bare load is ruamel's safe loader, once with its C parser and once without, 
 nothing else; fleetctl loads the same files, checks every field, and could name the line of each.
 """
 
-import json
 import os
 import sys
 import tempfile
@@ -73,12 +72,12 @@ def run(directory: Path, case: Record) -> Record:
     environ = {
         "PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT), "HOME": str(directory / "home"), "NO_COLOR": "1"
     }  # fmt: skip
-    command = [sys.executable, "-m", "reconciler", "validate", "--output", "json"]
+    command = [sys.executable, "-m", "reconciler", "validate"]
     if case["who"] != FLEETCTL:
         files = sorted(str(path) for path in directory.glob("*.yaml"))
         command = [sys.executable, "-c", LOAD, "pure" if case["who"] == PURE else "c", *files]
     done = process(command, environ, directory)
-    if case["who"] == FLEETCTL and json.loads(done.stdout).get("machines") != case["size"]:
+    if case["who"] == FLEETCTL and f" {case['size']} machines" not in done.stdout.replace(",", ""):
         raise RuntimeError(f"it validated another fleet: {done.stdout[:300]}")
     return vars(done.took)
 
