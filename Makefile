@@ -49,8 +49,13 @@ format: $(READY)
 	$(BIN)/ruff format reconciler tests
 
 bench: $(READY)
-	$(BIN)/python bench/apply.py
 	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/apply.py
+	$(BIN)/python bench/validate.py
+	$(BIN)/python bench/plan.py
+	$(BIN)/python bench/memory.py
+	$(BIN)/python bench/pairings.py
+	$(BIN)/python bench/growth.py
 
 clean:
 	rm -rf $(VENV) .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis

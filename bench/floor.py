@@ -1,4 +1,4 @@
-"""The same reads as a plan's of a fleet that is as declared, with nothing around them: what no plan can be quicker than.
+"""The reads of a plan that finds all as declared, with nothing around them: no plan can be quicker.
 
 Reads {"machines": [address, ...], "operator": address, "attributes": [name, ...]} from stdin, and the sandbox from the
 environment. Every question is one that a plan must ask, at one block, through Multicall3 in groups of 400. The groups
@@ -29,7 +29,11 @@ ID_OF = "machineIdOfOwner(address)(uint256)"
 ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
 BALANCE = "getEthBalance(address)(uint256)"
 INFO = "getVerificationInfo(uint256)(address,address,bool,uint8)"
-OPERATOR_OF, TOKEN_OF, HOLDER_OF = "operatorOf(uint256)(address)", "tokenIdOf(uint256)(uint256)", "ownerOf(uint256)(address)"
+OPERATOR_OF, TOKEN_OF, HOLDER_OF = (
+    "operatorOf(uint256)(address)",
+    "tokenIdOf(uint256)(uint256)",
+    "ownerOf(uint256)(address)",
+)
 Question = tuple[str, str, tuple[object, ...]]
 
 

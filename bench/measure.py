@@ -41,7 +41,14 @@ def process(
     with tempfile.NamedTemporaryFile("r") as found:
         starter = [sys.executable, "-S", "-E", __file__, found.name, *command]
         ended = subprocess.run(
-            starter, env=environ, cwd=directory, input=given, capture_output=True, text=True, timeout=PATIENCE, check=False
+            starter,
+            env=environ,
+            cwd=directory,
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
         )
         told = json.load(found)
     done = Done(Took(**told), ended.returncode, ended.stdout, ended.stderr)
@@ -50,7 +57,7 @@ def process(
     return done
 
 
-def main(found: str, command: Sequence[str]) -> int:
+def main(found: str, command: list[str]) -> int:
     """Start it, wait for it, write what the kernel says of this one child; its exit code."""
     begun = time.perf_counter()
     child = os.posix_spawnp(command[0], command, os.environ)

@@ -101,6 +101,7 @@ def _count(record: Record, verb: str) -> int:
 def main() -> None:
     given = options(__doc__, RECORDS, sizes="100,1000")
     if not given.report:
+        kept: Kept[int, Stage]
         with Kept(lambda size: stage(size, NO_OP)) as kept:
             RECORDS.measure(cases(given), lambda case: run(kept.at(case["size"]), case))
     report(RECORDS.newest())

@@ -80,9 +80,7 @@ def read_back(found: Stage) -> Record:
         "attributes": ATTRIBUTES,
     }
     command = [str(official_python()), str(HERE / "sdk_reads.py")]
-    done, counts = found.counted(
-        lambda: process(command, official_environ(found), found.fleet, json.dumps(wanted))
-    )
+    done, counts = found.counted(lambda: process(command, official_environ(found), found.fleet, json.dumps(wanted)))
     told = json.loads(done.stdout.strip().splitlines()[-1])
     for number in chosen:
         machine = machines[number]
@@ -117,6 +115,7 @@ def octodns(size: int) -> Record:
 def main() -> None:
     given = options(__doc__, RECORDS)
     if not given.report:
+        kept: Kept[tuple[int, str], Stage]
         with Kept(lambda key: stage(*key)) as kept:
             RECORDS.measure(cases(given), lambda case: run(kept.at((case["size"], case["story"])), case))
     plan_report.write(RECORDS.newest())

@@ -27,7 +27,7 @@ def write(records: list[Record]) -> None:
             f"`python bench/plan.py` at commit {first['commit']}; {first['machine']}; load average before a run "
             f"{min(loads):.1f} to {max(loads):.1f}.",
             "Medians over the rounds; each run is a process of its own, start and imports included. Chain requests are",
-            "members of JSON-RPC batches or HTTP requests, whichever are more. How it is measured: docs/performance.md.",
+            "members of JSON-RPC batches or HTTP requests, whichever are more. See docs/performance.md.",
             "",
             *sections.table(HEAD, _rows(records)),
             *sections.table(("machines", "a plan that finds nothing to do", "ratio"), _ratios(records)),
@@ -70,7 +70,9 @@ def _ratios(records: list[Record]) -> list[list[object]]:
             what = f"the SDK's reads, extrapolated from {record['sample']} machines to {whole:,.0f} s: times slower"
             rows.append([f"{size:,}", what, f"{whole / wall:.0f}"])
         cli = CLI_SECONDS * size
-        what = f"the CLI's no-op run, extrapolated from 10 machines at {CLI_SECONDS} s each to {cli:,.0f} s: times slower"
+        what = (
+            f"the CLI's no-op run, extrapolated from 10 machines at {CLI_SECONDS} s each to {cli:,.0f} s: times slower"
+        )
         rows.append([f"{size:,}", what, f"{cli / wall:.0f}"])
         for record in _of(records, size, "no-op", "octodns"):
             what = f"octoDNS with {record['records']:,} records in local files, no network: times slower"

@@ -102,7 +102,11 @@ def _set_out(found: Stage, story: str) -> None:
     if story == CHANGED:
         found.change_one_in_hundred()
     if story == NEW:
-        wealth = {"op": "setBalance", "address": found.info.operator_address, "wei": str(2 * found.size * PEAQ + 10**22)}
+        wealth = {
+            "op": "setBalance",
+            "address": found.info.operator_address,
+            "wei": str(2 * found.size * PEAQ + 10**22),
+        }
         httpx.post(f"{found.info.url}/sandbox/control", json=wealth, timeout=60).raise_for_status()
 
 

@@ -1,4 +1,4 @@
-"""A world that was made before: the chain, what the services remember, and the key of its operator, in one directory."""
+"""A world that was made before, in one directory: the chain, what the services remember, its operator's key."""
 
 import gzip
 import json
