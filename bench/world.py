@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import json
 import shutil
-import sqlite3
 import sys
 import tempfile
 from bisect import bisect_right
@@ -273,7 +272,6 @@ async def _remember(directory: Path, machines: Sequence[Wallet]) -> None:
         path.touch(mode=0o600)
         path.write_text(token + "\n")
     store.close()
-    _flatten(directory / SERVICES)
 
 
 def _record(machine: Wallet, now: str) -> dict[str, Any]:
@@ -328,13 +326,6 @@ def _pairing(ctx: Context, record: str) -> tuple[dict[str, Any], str]:
         "updatedAt": now,
     }
     return pairing, start_session(ctx, pairing, moment)
-
-
-def _flatten(database: Path) -> None:
-    """All in the one file that is copied."""
-    with sqlite3.connect(database) as db:
-        db.execute("PRAGMA journal_mode=DELETE")
-    db.close()
 
 
 if __name__ == "__main__":
