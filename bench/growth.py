@@ -3,12 +3,14 @@
     python bench/growth.py            reads build/bench, writes RESULTS.md and bench/growth.svg; measures nothing
 
 The exponent b of cost = a·N^b, by least squares over the logarithms. What a process costs before it has read a single
-machine lowers it, so it is given twice: over all sizes, and between the two largest, where the start weighs least.
+machine lowers it, so it is given twice: over all sizes, and between the two largest, where the start weighs least. The last
+column knows no start at all: what a further machine costs at the largest sizes, to what it cost at those before.
 """
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import log
 from pathlib import Path
 from statistics import fmean, median
@@ -89,6 +91,7 @@ def _about(used: Sequence[str]) -> list[str]:
     return [
         f"`python bench/growth.py` from what was measured: {', '.join(used)}. Exponents of N by least squares over the",
         f"logarithms, over all sizes and between the two largest; above {LIMIT} is marked, and is a mistake to mend.",
+        "The last but one column: what a further machine costs at the largest sizes, to what it cost at those before.",
         "",
         "![cost over N](growth.svg)",
         "",
@@ -96,7 +99,7 @@ def _about(used: Sequence[str]) -> list[str]:
 
 
 def _head(found: Mapping[str, Mapping[int, float]]) -> list[str]:
-    return ["cost", *(f"N = {size:,}" for size in _sizes(found)), "exponent", "of the two largest", ""]
+    return ["cost", *(f"N = {size:,}" for size in _sizes(found)), "exponent", "of the two largest", "a further machine", ""]
 
 
 def _rows(found: Mapping[str, Mapping[int, float]]) -> list[list[str]]:
@@ -105,8 +108,16 @@ def _rows(found: Mapping[str, Mapping[int, float]]) -> list[list[str]]:
         last = dict(sorted(points.items())[-2:])
         both = exponent(points), exponent(last)
         values = [_short(points[size]) if size in points else "–" for size in _sizes(found)]
-        rows.append([name, *values, *(f"{b:.2f}" for b in both), "above linear" if max(both) > LIMIT else ""])
+        marked = "above linear" if max(both) > LIMIT else ""
+        rows.append([name, *values, *(f"{b:.2f}" for b in both), _further(points), marked])
     return rows
+
+
+def _further(points: Mapping[int, float]) -> str:
+    """Cost of one more machine between the two largest sizes, to that between the two before."""
+    ordered = sorted(points.items())[-3:]
+    steps = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in pairwise(ordered)]
+    return f"{steps[1] / steps[0]:.2f}" if len(steps) == 2 and steps[0] > 0 else "–"
 
 
 def _sizes(found: Mapping[str, Mapping[int, float]]) -> list[int]:
