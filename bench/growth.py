@@ -3,8 +3,8 @@
     python bench/growth.py            reads build/bench, writes RESULTS.md and bench/growth.svg; measures nothing
 
 The exponent b of cost = a·N^b, by least squares over the logarithms. What a process costs before it has read a single
-machine lowers it, so it is given twice: over all sizes, and between the two largest, where the start weighs least. The last
-column knows no start at all: what a further machine costs at the largest sizes, to what it cost at those before.
+machine lowers it, so it is given twice: over all sizes, and between the two largest, where the start weighs least. The column
+after these knows no start at all: what a further machine costs at the largest sizes, to what it cost at those before.
 """
 
 import sys
@@ -99,7 +99,8 @@ def _about(used: Sequence[str]) -> list[str]:
 
 
 def _head(found: Mapping[str, Mapping[int, float]]) -> list[str]:
-    return ["cost", *(f"N = {size:,}" for size in _sizes(found)), "exponent", "of the two largest", "a further machine", ""]
+    sizes = [f"N = {size:,}" for size in _sizes(found)]
+    return ["cost", *sizes, "exponent", "of the two largest", "a further machine", ""]
 
 
 def _rows(found: Mapping[str, Mapping[int, float]]) -> list[list[str]]:

@@ -18,7 +18,7 @@ import sections  # noqa: E402
 from measure import process  # noqa: E402
 from options import Options, options  # noqa: E402
 from records import Record, Records  # noqa: E402
-from stage import CHANGED, NEW, NO_OP, Kept, Stage, stage  # noqa: E402
+from stage import CHANGED, NEW, NO_OP, Kept, Stage, staged  # noqa: E402
 
 RECORDS = Records("memory")
 TITLE = "## Memory"
@@ -65,8 +65,7 @@ def report(records: list[Record]) -> None:
 def main() -> None:
     given = options(__doc__, RECORDS, rounds=1)
     if not given.report:
-        kept: Kept[tuple[int, str], Stage]
-        with Kept(lambda key: stage(*key)) as kept:
+        with Kept(staged) as kept:
             RECORDS.measure(cases(given), lambda case: run(kept.at((case["size"], DOING[case["what"]][0])), case))
     report(RECORDS.newest())
 

@@ -24,7 +24,7 @@ import sections  # noqa: E402
 from measure import process  # noqa: E402
 from options import Options, options  # noqa: E402
 from records import Record, Records  # noqa: E402
-from stage import NO_OP, Kept, Stage, stage  # noqa: E402
+from stage import NO_OP, Kept, Stage, staged  # noqa: E402
 from world import AGENT, POLICY  # noqa: E402
 
 RECORDS = Records("pairings")
@@ -101,9 +101,8 @@ def _count(record: Record, verb: str) -> int:
 def main() -> None:
     given = options(__doc__, RECORDS, sizes="100,1000")
     if not given.report:
-        kept: Kept[int, Stage]
-        with Kept(lambda size: stage(size, NO_OP)) as kept:
-            RECORDS.measure(cases(given), lambda case: run(kept.at(case["size"]), case))
+        with Kept(staged) as kept:
+            RECORDS.measure(cases(given), lambda case: run(kept.at((case["size"], NO_OP)), case))
     report(RECORDS.newest())
 
 

@@ -24,7 +24,7 @@ from fleets import official_python  # noqa: E402
 from measure import Done, process  # noqa: E402
 from options import Options, options  # noqa: E402
 from records import Record, Records  # noqa: E402
-from stage import CHANGED, NEW, NO_OP, Kept, Stage, official_environ, stage, verdict  # noqa: E402
+from stage import CHANGED, NEW, NO_OP, Kept, Stage, official_environ, staged, verdict  # noqa: E402
 from world import AGENT, OPERATOR, PAIRING, attributes, wallets  # noqa: E402
 
 RECORDS = Records("plan")
@@ -115,8 +115,7 @@ def octodns(size: int) -> Record:
 def main() -> None:
     given = options(__doc__, RECORDS)
     if not given.report:
-        kept: Kept[tuple[int, str], Stage]
-        with Kept(lambda key: stage(*key)) as kept:
+        with Kept(staged) as kept:
             RECORDS.measure(cases(given), lambda case: run(kept.at((case["size"], case["story"])), case))
     plan_report.write(RECORDS.newest())
 

@@ -76,13 +76,14 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(size: int, story: str, *, block_time: float = 0.0) -> Iterator[Stage]:
-    """All new: the fleet's files, and a chain that knows none of it. Else the world of that size, 1 % of it edited."""
+def staged(key: tuple[int, str]) -> Iterator[Stage]:
+    """Of so many machines, for one story; where all is new, on a chain that knows none of them."""
+    size, story = key
     with tempfile.TemporaryDirectory(prefix="fleetctl-bench-") as name:
         directory = Path(name)
         fleet, made = directory / "fleet", None if story == NEW else world(size)
         _files(fleet, size, made)
-        options = {"port": free_port(), "block_time": block_time, "snapshot": made.directory if made else None}
+        options = {"port": free_port(), "snapshot": made.directory if made else None}
         with running(directory / "sandbox", **options) as info:
             ledger = Ledger(info)
             found = Stage(info, fleet, size, ledger)
