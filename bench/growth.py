@@ -4,7 +4,7 @@
 
 The exponent b of cost = a·N^b, by least squares over the logarithms. What a process costs before it has read a single
 machine lowers it, so it is given twice: over all sizes, and between the two largest, where the start weighs least. The column
-after these knows no start at all: what a further machine costs at the largest sizes, to what it cost at those before.
+after these knows no start: what a further machine costs at the largest sizes, to what it cost at those before.
 """
 
 import sys

@@ -30,7 +30,7 @@ def write(records: list[Record]) -> None:
             "members of JSON-RPC batches or HTTP requests, whichever are more. See docs/performance.md.",
             "",
             *sections.table(HEAD, _rows(records)),
-            *sections.table(("machines", "a plan that finds nothing to do", "ratio"), _ratios(records)),
+            *sections.table(("machines", "a plan that finds nothing to do: seconds", "ratio"), _ratios(records)),
         ],
     )
 
@@ -63,19 +63,19 @@ def _ratios(records: list[Record]) -> list[list[object]]:
         wall, cpu = (median(record[field] for record in ours) for field in ("wall", "cpu"))
         if bare:
             over, busier = (wall / median(r["wall"] for r in bare), cpu / median(r["cpu"] for r in bare))
-            rows.append([f"{size:,}", "to the bare reads: wall", f"{over:.2f}"])
-            rows.append([f"{size:,}", "to the bare reads: CPU", f"{busier:.2f}"])
+            rows.append([f"{size:,}", "fleetctl to the bare reads: wall", f"{over:.2f}"])
+            rows.append([f"{size:,}", "fleetctl to the bare reads: CPU", f"{busier:.2f}"])
         for record in _of(records, size, "no-op", "sdk"):
             whole = record["listing"] + record["machines"] / record["sample"] * size
-            what = f"the SDK's reads, extrapolated from {record['sample']} machines to {whole:,.0f} s: times slower"
+            what = f"of the SDK's reads, extrapolated from {record['sample']} machines to {whole:,.0f} s"
             rows.append([f"{size:,}", what, f"{whole / wall:.0f}"])
         cli = CLI_SECONDS * size
         what = (
-            f"the CLI's no-op run, extrapolated from 10 machines at {CLI_SECONDS} s each to {cli:,.0f} s: times slower"
+            f"the CLI's no-op run, extrapolated from 10 machines at {CLI_SECONDS} s each to {cli:,.0f} s"
         )
         rows.append([f"{size:,}", what, f"{cli / wall:.0f}"])
         for record in _of(records, size, "no-op", "octodns"):
-            what = f"octoDNS with {record['records']:,} records in local files, no network: times slower"
+            what = f"of octoDNS, from its package, with {record['records']:,} records in local files, no network"
             rows.append([f"{size:,}", what, f"{record['wall'] / wall:.2f}"])
     return rows
 
