@@ -92,10 +92,12 @@ def no_op(fleet: Fleet, ledger: Ledger, info: Any) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", default="10,50,200", help="machines, comma-separated [10,50,200]")
+    parser.add_argument("--sizes", default="10,50,200,1000", help="machines, comma-separated [10,50,200,1000]")
     parser.add_argument("--modes", default="1s,automine", help="1s, automine or both [1s,automine]")
     parser.add_argument("--rounds", type=int, default=3, help="[3]")
-    parser.add_argument("--sdk-rounds", default="200:1", help="rounds of the SDK's loop where fewer [200:1]")
+    parser.add_argument(
+        "--sdk-rounds", default="200:1,1000:0", help="rounds of the SDK's loop where fewer [200:1,1000:0]"
+    )
     parser.add_argument("--again", action="store_true", help="forget what was measured before")
     parser.add_argument("--report", action="store_true", help="measure nothing, only write the report")
     given = parser.parse_args()

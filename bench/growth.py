@@ -3,8 +3,8 @@
     python bench/growth.py            reads build/bench, writes RESULTS.md and bench/growth.svg; measures nothing
 
 The exponent b of cost = a·N^b, by least squares over the logarithms. What a process costs before it has read a single
-machine lowers it, so it is given twice: over all sizes, and between the two largest, where the start weighs least. The column
-after these knows no start: what a further machine costs at the largest sizes, to what it cost at those before.
+machine lowers it, so it is given twice: over all sizes, and between the two largest, where the start weighs least.
+The column after these knows no start: what a further machine costs at the largest sizes, to what it cost before.
 """
 
 import sys

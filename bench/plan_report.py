@@ -70,9 +70,7 @@ def _ratios(records: list[Record]) -> list[list[object]]:
             what = f"of the SDK's reads, extrapolated from {record['sample']} machines to {whole:,.0f} s"
             rows.append([f"{size:,}", what, f"{whole / wall:.0f}"])
         cli = CLI_SECONDS * size
-        what = (
-            f"the CLI's no-op run, extrapolated from 10 machines at {CLI_SECONDS} s each to {cli:,.0f} s"
-        )
+        what = f"the CLI's no-op run, extrapolated from 10 machines at {CLI_SECONDS} s each to {cli:,.0f} s"
         rows.append([f"{size:,}", what, f"{cli / wall:.0f}"])
         for record in _of(records, size, "no-op", "octodns"):
             what = f"of octoDNS, from its package, with {record['records']:,} records in local files, no network"
