@@ -53,8 +53,13 @@ docs: $(READY)
 	$(BIN)/python docs/generate.py
 
 bench: $(READY)
-	$(BIN)/python bench/apply.py
 	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/apply.py
+	$(BIN)/python bench/validate.py
+	$(BIN)/python bench/plan.py
+	$(BIN)/python bench/memory.py
+	$(BIN)/python bench/pairings.py
+	$(BIN)/python bench/growth.py
 
 clean:
 	rm -rf $(VENV) .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis

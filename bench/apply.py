@@ -8,10 +8,6 @@ Each run has a fresh dev node. What is measured already, at this commit, is not 
 """
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,13 +18,14 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 import apply_report  # noqa: E402
-from fleets import ROOT, Fleet, official_python  # noqa: E402
+from fleets import Fleet, official_python  # noqa: E402
 from ledger import Ledger  # noqa: E402
+from records import Records  # noqa: E402
 
 from reconciler.sandbox.lifecycle import running  # noqa: E402
 from reconciler.sandbox.node import free_port  # noqa: E402
 
-RECORDS = ROOT / "build" / "bench" / "apply.jsonl"
+RECORDS = Records("apply")
 BLOCK_TIMES = {"1s": 1.0, "automine": 0.0}
 OURS, THEIRS = "fleetctl", "sdk"
 NO_OPS = 3
@@ -63,14 +60,14 @@ def run(case: Case, python: Path) -> dict[str, Any]:
         with running(directory / "sandbox", **options) as info:
             ledger = Ledger(info)
             operator_id = ledger.register_operator()
-            before, load = ledger.mark(), os.getloadavg()[0]
+            before = ledger.mark()
             if case.who == OURS:
                 took, answer = fleet.fleetctl(info, "apply", "--yes")
                 found: dict[str, Any] = {**vars(took), **fleet.journal()}
             else:
                 took, answer = fleet.loop(python, info, operator_id)
                 found = {**vars(took), "inside": answer["inside"]}
-            found |= ledger.between(before, ledger.mark()) | {"load": load}
+            found |= ledger.between(before, ledger.mark())
             # Whoever did it, the fleet is as declared: fleetctl finds nothing left to do.
             fleet.fleetctl(info, "plan", "--detailed-exitcode")
             if case.who == OURS and case.round == 1 and case.mode == "automine":
@@ -93,61 +90,25 @@ def no_op(fleet: Fleet, ledger: Ledger, info: Any) -> dict[str, Any]:
     return {"walls": walls, "cpus": cpus, "inside": fleet.inside(info, "apply", "--yes"), "members": members}
 
 
-def commit() -> str:
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-
-    changed = bool(git("status", "--porcelain", "--", "reconciler", "bench/*.py"))
-    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+changes" if changed else "")
-
-
-def machine() -> str:
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    return f"{os.cpu_count()} cores, {platform.system()}, {python}"
-
-
-def read_records() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in RECORDS.read_text().splitlines()] if RECORDS.exists() else []
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", default="10,50,200", help="machines, comma-separated [10,50,200]")
+    parser.add_argument("--sizes", default="10,50,200,1000", help="machines, comma-separated [10,50,200,1000]")
     parser.add_argument("--modes", default="1s,automine", help="1s, automine or both [1s,automine]")
     parser.add_argument("--rounds", type=int, default=3, help="[3]")
-    parser.add_argument("--sdk-rounds", default="200:1", help="rounds of the SDK's loop where fewer [200:1]")
+    parser.add_argument(
+        "--sdk-rounds", default="200:1,1000:0", help="rounds of the SDK's loop where fewer [200:1,1000:0]"
+    )
     parser.add_argument("--again", action="store_true", help="forget what was measured before")
     parser.add_argument("--report", action="store_true", help="measure nothing, only write the report")
     given = parser.parse_args()
     if given.again:
-        RECORDS.unlink(missing_ok=True)
-    here, where = commit(), machine()
+        RECORDS.forget()
     if not given.report:
         sdk_rounds = {int(n): int(r) for n, r in (part.split(":") for part in given.sdk_rounds.split(",") if part)}
         wanted = cases([int(n) for n in given.sizes.split(",")], given.modes.split(","), given.rounds, sdk_rounds)
-        measure(list(wanted), here, where)
-    apply_report.write([r for r in read_records() if r["machine"] == where], ROOT / "bench" / "RESULTS.md")
-
-
-def measure(wanted: list[Case], here: str, where: str) -> None:
-    python = official_python()
-    RECORDS.parent.mkdir(parents=True, exist_ok=True)
-    names = ("commit", "machine", "size", "mode", "round", "who")
-    done = {tuple(record[name] for name in names) for record in read_records()}
-    for case in wanted:
-        record = {"commit": here, "machine": where, **vars(case)}
-        if tuple(record[name] for name in names) in done:
-            continue
-        found = run(case, python)
-        with RECORDS.open("a") as file:
-            file.write(json.dumps({**record, **found}) + "\n")
-        members = found["members"] / case.size
-        print(
-            f"round {case.round}, {case.mode}, N={case.size}, {case.who}: {found['wall']:.1f} s, "
-            f"{found['blocks']} blocks (floor {found['floor']}), {found['transactions']} transactions, "
-            f"{members:.1f} calls a machine, load {found['load']:.1f}",
-            flush=True,
-        )
+        python = official_python()
+        RECORDS.measure((vars(case) for case in wanted), lambda case: run(Case(**case), python))
+    apply_report.write(RECORDS.newest())
 
 
 if __name__ == "__main__":

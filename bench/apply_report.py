@@ -1,13 +1,13 @@
 """Turns what bench/apply.py measured into the section "Apply" of RESULTS.md."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from statistics import median
-from typing import Any
+
+import sections
+from records import Record
 
 OURS, THEIRS = "fleetctl", "sdk"
 TITLE = "## Apply"
-Record = dict[str, Any]
 COLUMNS: Sequence[tuple[str, Callable[[Record], float], str]] = (
     ("wall s", lambda r: r["wall"], "{:.1f}"),
     ("CPU s", lambda r: r["cpu"], "{:.1f}"),
@@ -20,23 +20,12 @@ COLUMNS: Sequence[tuple[str, Callable[[Record], float], str]] = (
 )
 
 
-def write(records: list[Record], path: Path) -> None:
+def write(records: list[Record]) -> None:
     """Replace the section, or add it; other sections stay as they are."""
     if not records:
         print("nothing is measured yet")
         return
-    newest = [r for r in records if r["commit"] == records[-1]["commit"]]
-    section = "\n".join([TITLE, "", *_section(newest)]) + "\n"
-    before, after = _around(path.read_text() if path.exists() else "# Measured\n")
-    path.write_text("\n\n".join(part for part in (before, section.rstrip(), after) if part) + "\n")
-    print("\n" + section)
-
-
-def _around(text: str) -> tuple[str, str]:
-    """What stands before the section, and what after it."""
-    before, found, rest = text.partition(TITLE + "\n")
-    following = rest.find("\n## ")
-    return before.strip(), rest[following:].strip() if found and following >= 0 else ""
+    sections.write(TITLE, _section(records))
 
 
 def _section(records: list[Record]) -> list[str]:

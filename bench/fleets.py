@@ -2,23 +2,21 @@
 
 import json
 import os
-import resource
 import sqlite3
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from eth_account import Account
+from measure import Took, process
 
 from reconciler.sandbox.info import SandboxInfo
 
 ROOT = Path(__file__).parents[1]
 PIN = "peaq-os-sdk==0.11.2"
 FUND_WEI = 3 * 10**17
-PATIENCE = 3600
 DOCUMENTATION, DATA = "https://docs.example.com/dock-{number}", "https://data.example.com/dock-{number}"
 HEAD = """\
 apiVersion: fleetctl/v1alpha1
@@ -44,14 +42,6 @@ for _ in range(3):
     times.append(time.perf_counter() - before)
 print(json.dumps({"code": code, "times": times}), file=sys.stderr)
 """
-
-
-@dataclass(frozen=True)
-class Took:
-    """Seconds of a process by the clock, and of a processor. The latter hardly depend on what else is running."""
-
-    wall: float
-    cpu: float
 
 
 @dataclass(frozen=True)
@@ -85,17 +75,15 @@ class Fleet:
             "DO_NOT_TRACK": "1",
         }
 
-    def fleetctl(self, info: SandboxInfo, *arguments: str, expect: int = 0) -> tuple["Took", dict[str, Any]]:
+    def fleetctl(self, info: SandboxInfo, *arguments: str, expect: int = 0) -> tuple[Took, dict[str, Any]]:
         """What the whole process took, and its answer."""
         command = [sys.executable, "-m", "reconciler", *arguments, "--output", "json"]
-        took, done = _timed(command, self.environ(info), self.directory)
-        if done.returncode != expect:
-            raise RuntimeError(f"fleetctl {arguments} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-        return took, json.loads(done.stdout)
+        done = process(command, self.environ(info), self.directory, expect=expect)
+        return done.took, json.loads(done.stdout)
 
     def inside(self, info: SandboxInfo, *arguments: str) -> float:
         """Seconds of one call in a process where everything is imported."""
-        _, done = _timed([sys.executable, "-c", INSIDE, *arguments], self.environ(info), self.directory)
+        done = process([sys.executable, "-c", INSIDE, *arguments], self.environ(info), self.directory)
         answer = json.loads(done.stderr.strip().splitlines()[-1])
         if answer["code"]:
             raise RuntimeError(done.stderr)
@@ -109,7 +97,7 @@ class Fleet:
             steps = db.execute("select count(*) from intents").fetchone()[0]
         return {"journalBytes": size, "steps": steps}
 
-    def loop(self, python: Path, info: SandboxInfo, operator_id: int) -> tuple["Took", dict[str, Any]]:
+    def loop(self, python: Path, info: SandboxInfo, operator_id: int) -> tuple[Took, dict[str, Any]]:
         """The founding document's loop: what the whole process took, and what it says of itself."""
         wanted = {
             "keys": self.keys,
@@ -120,10 +108,8 @@ class Fleet:
         }
         environ = {k: v for k, v in self.environ(info).items() if k != "PYTHONPATH"}
         command = [str(python), str(Path(__file__).parent / "sdk_loop.py")]
-        took, done = _timed(command, environ, self.directory, json.dumps(wanted))
-        if done.returncode:
-            raise RuntimeError(f"the loop ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-        return took, json.loads(done.stdout.strip().splitlines()[-1])
+        done = process(command, environ, self.directory, json.dumps(wanted))
+        return done.took, json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def official_python() -> Path:
@@ -137,19 +123,3 @@ def official_python() -> Path:
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", PIN], check=True)
         marker.write_text(wanted)
     return python
-
-
-def _timed(
-    command: list[str], environ: dict[str, str], directory: Path, given: str = ""
-) -> tuple[Took, "subprocess.CompletedProcess[str]"]:
-    clock, spent = time.perf_counter(), _spent()
-    done = subprocess.run(
-        command, env=environ, cwd=directory, input=given, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    return Took(time.perf_counter() - clock, _spent() - spent), done
-
-
-def _spent() -> float:
-    """Processor seconds of the processes that have ended."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime

@@ -40,6 +40,7 @@ class Mark:
     block: int
     requests: int
     calls: Counter[str]
+    services: Counter[str]
 
 
 class Ledger:
@@ -55,7 +56,8 @@ class Ledger:
     def mark(self) -> Mark:
         block = int(self.rpc("eth_blockNumber"), 16)
         seen = self._http.get(f"{self._info.url}/sandbox/calls/rpc").raise_for_status().json()
-        return Mark(block, seen["requests"], Counter(seen["calls"]))
+        asked = self._http.get(f"{self._info.url}/sandbox/calls/services").raise_for_status().json()
+        return Mark(block, seen["requests"], Counter(seen["calls"]), Counter(asked["calls"]))
 
     def rpc(self, method: str, *params: Any) -> Any:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
@@ -105,19 +107,27 @@ class Ledger:
                 mined.append(number)
             transactions += len(block["transactions"])
             per_block.append([number - first.block, len(block["transactions"]), int(block["gasUsed"], 16)])
-        calls = last.calls - first.calls
-        calls.subtract({"eth_blockNumber": 1})  # the second mark's own
         return {
             "blocks": mined[-1] - mined[0] + 1 if mined else 0,
             "transactions": transactions,
             "gas": round(sum(waves.values())),
             "waves": {name: round(used) for name, used in waves.items()},
             "floor": floor(waves.values()),
-            "requests": last.requests - first.requests - 1,
-            "members": sum(calls.values()),
-            "methods": {name: n for name, n in calls.most_common() if n},
+            **asked(first, last),
             "perBlock": per_block,
         }
+
+
+def asked(first: Mark, last: Mark) -> dict[str, Any]:
+    """What was asked of node and services between both: HTTP requests, and members of batches one by one."""
+    calls = last.calls - first.calls
+    calls.subtract({"eth_blockNumber": 1})  # the second mark's own
+    return {
+        "requests": last.requests - first.requests - 1,
+        "members": sum(calls.values()),
+        "methods": {name: n for name, n in calls.most_common() if n},
+        "services": dict(last.services - first.services),
+    }
 
 
 def floor(waves: Any) -> int:

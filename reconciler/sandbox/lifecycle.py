@@ -25,6 +25,7 @@ from reconciler.sandbox.errors import SandboxError
 from reconciler.sandbox.http import HEALTH
 from reconciler.sandbox.info import FILE, SandboxInfo, read_info
 from reconciler.sandbox.server import SETTINGS, Settings
+from reconciler.sandbox.snapshot import read_snapshot, restore_services
 from reconciler.sandbox.toolchain import Say, anvil_binary, silent
 
 MODULE = "reconciler.sandbox.server"
@@ -35,8 +36,18 @@ POLL_SECONDS = 0.05
 LOG_TAIL = 1500
 
 
-def up(directory: Path, *, port: int = DEFAULT_PORT, block_time: float = 0.0, say: Say = silent) -> SandboxInfo:
-    """A running sandbox, started unless there is one. block_time in seconds; 0 mines with each transaction."""
+def up(
+    directory: Path,
+    *,
+    port: int = DEFAULT_PORT,
+    block_time: float = 0.0,
+    snapshot: Path | None = None,
+    say: Say = silent,
+) -> SandboxInfo:
+    """A running sandbox, started unless there is one. block_time in seconds; 0 mines with each transaction.
+
+    `snapshot` is the directory of a saved world to go on with; it is only read.
+    """
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     directory.chmod(0o700)
@@ -48,7 +59,7 @@ def up(directory: Path, *, port: int = DEFAULT_PORT, block_time: float = 0.0, sa
         _require_free(port)
         binary = anvil_binary(say)
         say(f"starting the sandbox on port {port}")
-        return _start(directory, port, block_time, binary)
+        return _start(directory, port, block_time, binary, snapshot)
 
 
 def down(directory: Path) -> bool:
@@ -82,14 +93,17 @@ def running(directory: Path, **options: Any) -> Iterator[SandboxInfo]:
         down(directory)
 
 
-def _start(directory: Path, port: int, block_time: float, binary: Path) -> SandboxInfo:
-    account = Account.create()
+def _start(directory: Path, port: int, block_time: float, binary: Path, snapshot: Path | None) -> SandboxInfo:
+    account = Account.from_key(read_snapshot(snapshot).operator_private_key) if snapshot else Account.create()
     settings = Settings(
         port=port, block_time=block_time, node_binary=str(binary), operator_address=account.address,
         api_key=secrets.token_urlsafe(24), totp_secret=pyotp.random_base32(),
+        snapshot=str(snapshot.absolute()) if snapshot else "",
     )  # fmt: skip
     state = directory / STATE
     state.mkdir(mode=0o700)
+    if snapshot:
+        restore_services(snapshot, state)
     _write(state / SETTINGS, json.dumps(asdict(settings)))
     process = _spawn(directory)
     try:

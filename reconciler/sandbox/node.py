@@ -43,13 +43,16 @@ class Node:
         shutil.rmtree(self.cache, ignore_errors=True)
 
 
-def start_node(binary: Path, directory: Path, *, block_time: float = 0.0) -> Node:
-    """Start the node and wait until it answers. block_time in seconds; 0 mines with each transaction."""
+def start_node(binary: Path, directory: Path, *, block_time: float = 0.0, chain: Path | None = None) -> Node:
+    """Start the node and wait until it answers. block_time in seconds; 0 mines with each transaction.
+
+    `chain` is a saved one to go on with.
+    """
     port = free_port()
     cache = directory / "node-cache"
     with (directory / "node.log").open("ab") as log:
         process = subprocess.Popen(
-            _command(binary, port, cache, block_time),
+            _command(binary, port, cache, block_time) + (["--load-state", str(chain)] if chain else []),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
             cwd=directory, env={"PATH": os.defpath, "HOME": str(directory)},
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509

@@ -20,6 +20,7 @@ from reconciler.sandbox.front import Front
 from reconciler.sandbox.http import ControlApi, Dispatcher, RpcApp
 from reconciler.sandbox.node import Node, start_node
 from reconciler.sandbox.rpc import NodeRpc
+from reconciler.sandbox.snapshot import CHAIN, read_snapshot
 
 SETTINGS = "server.json"
 OPERATOR_WEI = 10_000 * 10**18
@@ -36,11 +37,14 @@ class Settings:
     operator_address: str
     api_key: str
     totp_secret: str
+    snapshot: str = ""
+    """Directory of a saved world to go on with, or \"\" for a new one."""
 
 
 async def serve(directory: Path, settings: Settings) -> None:
     """Run until told to stop, or until the node ends."""
-    node = start_node(Path(settings.node_binary), directory, block_time=settings.block_time)
+    chain = Path(settings.snapshot) / CHAIN if settings.snapshot else None
+    node = start_node(Path(settings.node_binary), directory, block_time=settings.block_time, chain=chain)
     rpc = NodeRpc(node.url)
     try:
         app = await _assemble(rpc, node, directory, settings)
@@ -60,14 +64,15 @@ async def serve(directory: Path, settings: Settings) -> None:
 async def _assemble(rpc: NodeRpc, node: Node, directory: Path, settings: Settings) -> ASGIApp:
     from reconciler.sandbox.services import build_services
 
-    faucet = (await rpc.call("eth_accounts"))[0]
+    faucet = await _admin(rpc, settings)
     config = SandboxConfig(
         directory=directory, node_url=node.url, faucet_address=faucet, api_key=settings.api_key,
         operator_address=settings.operator_address, totp_secret=settings.totp_secret,
     )  # fmt: skip
     chain = Chain(rpc, config.contracts, faucet, automine=settings.block_time == 0)
-    await chain.install()
-    await chain.fund(settings.operator_address, OPERATOR_WEI)
+    if not settings.snapshot:
+        await chain.install()
+        await chain.fund(settings.operator_address, OPERATOR_WEI)
     first_block = int(await rpc.call("eth_blockNumber"), 16)
     own = [settings.operator_address]
     accounts = Accounts(rpc, chain_id=config.chain_id, contracts=config.contracts, own=own)
@@ -75,6 +80,14 @@ async def _assemble(rpc: NodeRpc, node: Node, directory: Path, settings: Setting
     front = Front(rpc, accounts, faults)
     control = ControlApi(Control(chain, accounts, first_block), faults, front, node_pid=node.process.pid)
     return Dispatcher(RpcApp(front), control.app(), build_services(config))
+
+
+async def _admin(rpc: NodeRpc, settings: Settings) -> str:
+    if not settings.snapshot:
+        return str((await rpc.call("eth_accounts"))[0])
+    admin = read_snapshot(Path(settings.snapshot)).admin
+    await rpc.call("anvil_impersonateAccount", admin)
+    return admin
 
 
 async def _end_with(node: Node, server: uvicorn.Server) -> None:

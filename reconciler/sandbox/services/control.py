@@ -12,6 +12,7 @@ from reconciler.sandbox.services.machines import STATUSES
 from reconciler.sandbox.services.web import Context
 
 PATH = "/sandbox/faults/services"
+CALLS = "/sandbox/calls/services"
 
 
 def routes(ctx: Context) -> list[Route]:
@@ -29,7 +30,11 @@ def routes(ctx: Context) -> list[Route]:
         ctx.faults.reset()
         return JSONResponse(ctx.faults.describe())
 
+    async def calls(request: Request) -> Response:
+        return JSONResponse({"calls": dict(ctx.faults.calls)})
+
     return [
+        Route(CALLS, calls),
         Route(PATH, show, methods=["GET"]),
         Route(PATH, change, methods=["POST"]),
         Route(PATH, reset, methods=["DELETE"]),

@@ -1,6 +1,7 @@
 """Faults of real life as data: named switches, and rules matched in order against requests."""
 
 import asyncio
+from collections import Counter
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -92,6 +93,8 @@ class Rule:
 class Faults:
     switches: Switches = field(default_factory=Switches)
     rules: list[Rule] = field(default_factory=list)
+    calls: Counter[str] = field(default_factory=Counter)
+    """Requests since the start by method and first segment of the path, such as `GET /markets`."""
 
     def describe(self) -> dict[str, Any]:
         return {"switches": asdict(self.switches), "rules": [asdict(rule) for rule in self.rules]}
@@ -127,6 +130,7 @@ class FaultLayer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith("/sandbox/"):
             return await self._app(scope, receive, send)
+        self._faults.calls[f"{scope['method']} /{scope['path'].split('/')[1]}"] += 1
         rule = self._faults.pick(scope["method"], scope["path"])
         if rule is None:
             return await self._app(scope, receive, send)

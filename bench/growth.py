@@ -1,0 +1,133 @@
+"""How cost grows with N: an exponent for each figure, fitted to what the other programs measured, and a plot.
+
+    python bench/growth.py            reads build/bench, writes RESULTS.md and bench/growth.svg; measures nothing
+
+The exponent b of cost = a·N^b, by least squares over the logarithms. What a process costs before it has read a single
+machine lowers it, so it is given twice: over all sizes, and between the two largest, where the start weighs least.
+The column after these knows no start: what a further machine costs at the largest sizes, to what it cost before.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import log
+from pathlib import Path
+from statistics import fmean, median
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]
+
+import curves  # noqa: E402
+import sections  # noqa: E402
+from plan_report import chain  # noqa: E402
+from records import Record, Records  # noqa: E402
+
+TITLE = "## How cost grows"
+PLOT = HERE / "growth.svg"
+LIMIT = 1.05
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One cost, in records of one program that fit `only`."""
+
+    name: str
+    records: str
+    only: Mapping[str, object]
+    value: Callable[[Record], float]
+
+    def over_size(self, measured: Mapping[str, Sequence[Record]]) -> dict[int, float]:
+        """Medians by N."""
+        fitting = [r for r in measured[self.records] if self.only.items() <= r.items()]
+        sizes = sorted({record["size"] for record in fitting})
+        return {size: median(self.value(r) for r in fitting if r["size"] == size) for size in sizes}
+
+
+def plan(name: str, story: str, value: Callable[[Record], float], who: str = "fleetctl") -> Figure:
+    return Figure(name, "plan", {"story": story, "who": who}, value)
+
+
+FIGURES = (
+    plan("no-op plan, wall s", "no-op", lambda r: r["wall"]),
+    plan("no-op plan, CPU s", "no-op", lambda r: r["cpu"]),
+    plan("no-op plan, peak MB", "no-op", lambda r: r["rss"]),
+    plan("no-op plan, chain requests", "no-op", chain),
+    plan("no-op plan, service requests", "no-op", lambda r: sum(r["services"].values())),
+    plan("bare reads, wall s", "no-op", lambda r: r["wall"], "floor"),
+    plan("1 % changed, wall s", "1 % changed", lambda r: r["wall"]),
+    plan("all new, wall s", "all new", lambda r: r["wall"]),
+    plan("all new, CPU s", "all new", lambda r: r["cpu"]),
+    plan("all new, peak MB", "all new", lambda r: r["rss"]),
+    Figure("validate, CPU s", "validate", {"form": "written out", "who": "fleetctl"}, lambda r: r["cpu"]),
+    Figure("policies and tokens, s", "pairings", {"who": "fleetctl"}, lambda r: r["seconds"]),
+    Figure("apply, wall s", "apply", {"who": "fleetctl", "mode": "1s"}, lambda r: r["wall"]),
+    Figure("apply, blocks", "apply", {"who": "fleetctl", "mode": "1s"}, lambda r: r["blocks"]),
+    Figure("apply, chain calls", "apply", {"who": "fleetctl", "mode": "1s"}, lambda r: r["members"]),
+)
+
+
+def exponent(points: Mapping[int, float]) -> float:
+    """Of the power law that fits best."""
+    xs, ys = [log(size) for size in points], [log(value) for value in points.values()]
+    middle, height = fmean(xs), fmean(ys)
+    spread = sum((x - middle) ** 2 for x in xs)
+    return sum((x - middle) * (y - height) for x, y in zip(xs, ys, strict=True)) / spread
+
+
+def main() -> None:
+    measured = {name: Records(name).newest() for name in ("plan", "validate", "pairings", "apply")}
+    found = {figure.name: figure.over_size(measured) for figure in FIGURES}
+    found = {name: points for name, points in found.items() if len(points) > 1 and min(points.values()) > 0}
+    if not found:
+        print("nothing is measured yet at two sizes")
+        return
+    PLOT.write_text(curves.svg(found))
+    used = [f"{name} at {records[0]['commit']}" for name, records in measured.items() if records]
+    sections.write(TITLE, [*_about(used), *sections.table(_head(found), _rows(found))])
+
+
+def _about(used: Sequence[str]) -> list[str]:
+    return [
+        f"`python bench/growth.py` from what was measured: {', '.join(used)}. Exponents of N by least squares over the",
+        f"logarithms, over all sizes and between the two largest; above {LIMIT} is marked, and is a mistake to mend.",
+        "The last but one column: what a further machine costs at the largest sizes, to what it cost at those before.",
+        "",
+        "![cost over N](growth.svg)",
+        "",
+    ]
+
+
+def _head(found: Mapping[str, Mapping[int, float]]) -> list[str]:
+    sizes = [f"N = {size:,}" for size in _sizes(found)]
+    return ["cost", *sizes, "exponent", "of the two largest", "a further machine", ""]
+
+
+def _rows(found: Mapping[str, Mapping[int, float]]) -> list[list[str]]:
+    rows = []
+    for name, points in found.items():
+        last = dict(sorted(points.items())[-2:])
+        both = exponent(points), exponent(last)
+        values = [_short(points[size]) if size in points else "–" for size in _sizes(found)]
+        marked = "above linear" if max(both) > LIMIT else ""
+        rows.append([name, *values, *(f"{b:.2f}" for b in both), _further(points), marked])
+    return rows
+
+
+def _further(points: Mapping[int, float]) -> str:
+    """Cost of one more machine between the two largest sizes, to that between the two before."""
+    ordered = sorted(points.items())[-3:]
+    steps = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in pairwise(ordered)]
+    return f"{steps[1] / steps[0]:.2f}" if len(steps) == 2 and steps[0] > 0 else "–"
+
+
+def _sizes(found: Mapping[str, Mapping[int, float]]) -> list[int]:
+    return sorted({size for points in found.values() for size in points})
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Planning large fleets: nothing to do, 1 % changed, all new; against the bare reads, peaq's own SDK, and octoDNS.
+
+    python bench/plan.py                              N = 100, 1,000 and 10,000, three rounds
+    python bench/plan.py --sizes 100,1000 --rounds 1  a first look
+    python bench/plan.py --report                     only write RESULTS.md from what was measured
+
+Worlds are made once (bench/world.py) and kept. What is measured already, at this commit, is not measured again.
+"""
+
+import json
+import random
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]
+
+import peers  # noqa: E402
+import plan_report  # noqa: E402
+from fleets import official_python  # noqa: E402
+from measure import Done, process  # noqa: E402
+from options import Options, options  # noqa: E402
+from records import Record, Records  # noqa: E402
+from stage import CHANGED, NEW, NO_OP, Kept, Stage, official_environ, staged, verdict  # noqa: E402
+from world import AGENT, OPERATOR, PAIRING, attributes, wallets  # noqa: E402
+
+RECORDS = Records("plan")
+FLEETCTL, FLOOR, SDK, OCTODNS = "fleetctl", "floor", "sdk", "octodns"
+ATTRIBUTES = ["machineId", "nftTokenId", "operator", "documentation_url", "data_api", "data_visibility"]
+SAMPLE = 20
+CODES = {NO_OP: 0, CHANGED: 2, NEW: 2}
+RESOURCES = 7
+"""A machine's own: identity, NFT, funding, DID, record, pairing and token."""
+
+
+def cases(given: Options) -> Iterator[Record]:
+    """Interleaved: in each round of a story everything once, in turn first."""
+    for size in given.sizes:
+        for story in (NO_OP, CHANGED, NEW):
+            for number in range(1, given.rounds + 1):
+                who = [FLEETCTL, FLOOR] if story == NO_OP else [FLEETCTL]
+                others = [SDK, OCTODNS] if story == NO_OP and number == 1 else []
+                for name in [*(who if number % 2 else reversed(who)), *others]:
+                    yield {"size": size, "story": story, "round": number, "who": name}
+
+
+def run(found: Stage, case: Record) -> Record:
+    if case["who"] == SDK:
+        return read_back(found)
+    if case["who"] == OCTODNS:
+        return octodns(found.size)
+    if case["who"] == FLOOR:
+        done, counts = found.counted(lambda: floor(found))
+        return {**counts, **json.loads(done.stdout)}
+    expect = CODES[case["story"]]
+    done, counts = found.counted(lambda: found.fleetctl("plan", "--detailed-exitcode", expect=expect))
+    return {**counts, "said": verdict(done)}
+
+
+def floor(found: Stage) -> Done:
+    accounts = [machine.address for machine in wallets(found.size)]
+    wanted = {"machines": accounts, "operator": OPERATOR.address, "attributes": ATTRIBUTES}
+    done = process([sys.executable, str(HERE / "floor.py")], found.environ(), found.fleet, json.dumps(wanted))
+    told = json.loads(done.stdout)
+    if told["refused"] or not told["records"] == told["pairings"] == found.size:
+        raise RuntimeError(f"the floor found another world than was made: {told}")
+    return done
+
+
+def read_back(found: Stage) -> Record:
+    """Twenty machines as the SDK reads them: proof that the world is what it should be, and a sample of its speed."""
+    machines = dict(enumerate(wallets(found.size), 1))
+    chosen = random.sample(sorted(machines), min(SAMPLE, found.size))
+    wanted = {
+        "machines": {machines[n].name: machines[n].address for n in chosen},
+        "operator": OPERATOR.address,
+        "attributes": ATTRIBUTES,
+    }
+    command = [str(official_python()), str(HERE / "sdk_reads.py")]
+    done, counts = found.counted(lambda: process(command, official_environ(found), found.fleet, json.dumps(wanted)))
+    told = json.loads(done.stdout.strip().splitlines()[-1])
+    for number in chosen:
+        machine = machines[number]
+        if told["found"][machine.name] != expected(number):
+            raise RuntimeError(f"the SDK reads {machine.name} otherwise: {told['found'][machine.name]}")
+    return {**counts, "listing": told["listing"], "machines": told["machines"], "sample": len(chosen)}
+
+
+def expected(number: int) -> dict[str, Any]:
+    """What the SDK must find of the machine with that number."""
+    machine = wallets(number)[-1]
+    return {
+        "id": number + 1,
+        "exists": True,
+        "status": 1,
+        "operator": OPERATOR.address,
+        "token": number,
+        "holder": machine.address,
+        "balance": 2 * 10**17,
+        "attributes": attributes(machine, number + 1, number),
+        "record": {"name": machine.name, "status": "active", "owner": f"did:peaq:{OPERATOR.address}"},
+        "pairings": [[AGENT.address, PAIRING["agentProvider"], PAIRING["agentRole"], "active", True]],
+    }
+
+
+def octodns(size: int) -> Record:
+    with tempfile.TemporaryDirectory(prefix="fleetctl-octodns-") as name:
+        peers.write_zone(Path(name), RESOURCES * size)
+        return {**vars(peers.plan(Path(name)).took), "records": RESOURCES * size}
+
+
+def main() -> None:
+    given = options(__doc__, RECORDS)
+    if not given.report:
+        with Kept(staged) as kept:
+            RECORDS.measure(cases(given), lambda case: run(kept.at((case["size"], case["story"])), case))
+    plan_report.write(RECORDS.newest())
+
+
+if __name__ == "__main__":
+    main()
