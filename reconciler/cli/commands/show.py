@@ -21,8 +21,8 @@ from reconciler.kinds import discover
 @click.argument("plan", type=FILE)
 def command(options: Options, plan: Path) -> int:
     """Show a plan that `fleetctl plan --out` saved, whether it is stale or not."""
-    saved = read_plan(plan)
-    answered(options, "plan", json.loads(plan.read_text()))
+    saved, text = read_plan(plan)
+    answered(options, "plan", json.loads(text))
     if not options.text:
         return 0
     console = answer(options)
