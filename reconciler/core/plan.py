@@ -75,6 +75,11 @@ class PlannedChange:
         return self.action in (Action.DELETE, Action.REPLACE) or any(field.removes for field in self.fields)
 
     @property
+    def drops(self) -> int:
+        """How many are taken off a list."""
+        return sum(field.drops for field in self.fields)
+
+    @property
     def pays(self) -> int:
         """Wei that it moves, gas and deposits aside: bonds and transfers, a service's included."""
         return sum(_paid(step.effect) for step in self.steps)

@@ -1,0 +1,75 @@
+"""Features together: what none of them alone could spoil."""
+
+from collections.abc import Callable
+
+import pytest
+from e2e_harness import Yard
+
+MakeYard = Callable[..., Yard]
+
+
+@pytest.fixture
+def yard(new_yard: MakeYard) -> Yard:
+    yard = new_yard(3)
+    applied = yard.run("apply", "--yes")
+    assert applied.code == 0, applied.said
+    return yard
+
+
+def retire(yard: Yard, name: str, **more: object) -> None:
+    yard.machine(name).update(state="retired", **more)
+
+
+def remove(yard: Yard, *names: str) -> None:
+    for name in names:
+        yard.manifest["machines"].remove(yard.machine(name))
+
+
+def published(yard: Yard) -> str | None:
+    return yard.world.attribute(yard.operator.address, "machines")
+
+
+def planned(yard: Yard, *options: str) -> dict[str, dict[str, str]]:
+    """What a plan does or shows beyond what is as declared."""
+    ran = yard.run("plan", "--output", "json", *options)
+    assert ran.code == 0, ran.said
+    return {c["address"].partition("id:")[0]: c for c in ran.data["changes"] if c["action"] != "no-op"}
+
+
+def test_an_empty_manifest_takes_nobody_off_the_list_although_nobody_can_be_deactivated(yard: Yard) -> None:
+    before = published(yard)
+    remove(yard, "air-001", "air-002", "air-003")
+    yard.manifest["prune"] = ["identities"]
+    ran = yard.run("apply", "--yes")
+    assert (ran.code, published(yard)) == (4, before), ran.said
+    assert "a manifest without machines removes nothing unasked" in ran.err
+    assert yard.run("apply", "--yes", "--max-removals", "3").code == 0
+    assert published(yard) == "[]"
+
+
+def test_a_suspended_machine_stays_published_though_it_is_retired(yard: Yard) -> None:
+    before = published(yard)
+    retire(yard, "air-003", suspended=True)
+    assert yard.run("apply", "--yes").code == 0
+    assert published(yard) == before
+    assert {change["action"] for change in planned(yard).values()} == {"parked"}
+
+
+def test_a_record_is_not_archived_while_a_selection_keeps_its_pairings(yard: Yard) -> None:
+    retire(yard, "air-003")
+    found = planned(yard, "--skip", "kind=agent_pairing", "--skip", "kind=operator_did")
+    record = found["machine_record/air-003"]
+    assert record["action"] == found["machine_identity/air-003"]["action"] == "blocked", found
+    assert record["reason"] == "needs agent_pairing/air-003/ops, which is left out by --skip"
+    # Chosen by itself, it brings along what has to go first.
+    along = {address: change["action"] for address, change in planned(yard, "--only", "kind=machine_record").items()}
+    assert along == {"agent_pairing/air-003/ops": "delete", "machine_record/air-003": "delete"}
+
+
+@pytest.mark.parametrize("choice", [("--only", "kind=machine_record"), ("--skip", "kind=agent_pairing")])
+def test_nor_one_that_is_not_in_the_manifest(yard: Yard, choice: tuple[str, str]) -> None:
+    remove(yard, "air-003")
+    yard.manifest["prune"] = ["pairings", "records"]
+    record = planned(yard, *choice)["machine_record/air-003"]
+    assert record["action"] == "blocked"
+    assert record["reason"].endswith(f"which is left out by {choice[0]}")
