@@ -131,7 +131,8 @@ def memory_of(fleet: Fleet) -> str:
 async def remember(session: Session, planned: Planned, result: Result) -> None:
     """Keep what this apply found or made as declared, so that a later plan can tell who moved."""
     calm = [change.resource for change in planned.plan.changes if _calm(change)]
-    converged = {str(each.address): Applied.of(each).text() for each in (*calm, *result.converged.values())}
+    ignoring = planned.scene.ignoring
+    converged = {str(each.address): Applied.of(each, ignoring).text() for each in (*calm, *result.converged.values())}
     await session.world.journal.remember(memory_of(session.project.fleet), converged)
 
 

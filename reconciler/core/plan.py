@@ -190,11 +190,14 @@ def _compared(scene: Scene, bound: Resource, state: object) -> PlannedChange:
     kind, spec = bound.kind, bound.spec
     found = kind.diff(spec, state)
     fields = tuple(change for change in found if not scene.ignoring.covers(bound, change.field))
+    action = Action.REPLACE if any(f.replaces for f in fields) else Action.UPDATE
+    if action is Action.REPLACE:
+        # What is made anew is made as declared, and must not give more than is shown.
+        fields = found
     ignored = tuple(change for change in found if change not in fields)
     if not fields:
         reason = "what differs is ignored" if ignored else kind.equal(spec, state)
         return PlannedChange(bound, Action.NO_OP, reason, ignored=ignored)
-    action = Action.REPLACE if any(f.replaces for f in fields) else Action.UPDATE
     reason = "; ".join(dict.fromkeys(f.note for f in fields if f.note))
     change = PlannedChange(bound, action, reason, fields, kind.steps(spec, state, fields), ignored=ignored)
     return _permitted(change, scene)

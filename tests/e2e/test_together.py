@@ -1,9 +1,11 @@
 """Features together: what none of them alone could spoil."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from e2e_harness import Yard
+from eth_account import Account
 
 MakeYard = Callable[..., Yard]
 
@@ -29,7 +31,7 @@ def published(yard: Yard) -> str | None:
     return yard.world.attribute(yard.operator.address, "machines")
 
 
-def planned(yard: Yard, *options: str) -> dict[str, dict[str, str]]:
+def planned(yard: Yard, *options: str) -> dict[str, Any]:
     """What a plan does or shows beyond what is as declared."""
     ran = yard.run("plan", "--output", "json", *options)
     assert ran.code == 0, ran.said
@@ -53,6 +55,36 @@ def test_a_suspended_machine_stays_published_though_it_is_retired(yard: Yard) ->
     assert yard.run("apply", "--yes").code == 0
     assert published(yard) == before
     assert {change["action"] for change in planned(yard).values()} == {"parked"}
+
+
+def test_a_retired_machine_is_shown_as_that(yard: Yard) -> None:
+    retire(yard, "air-003")
+    syncs = []
+    for _ in range(2):
+        status = yard.run("status", "--output", "json")
+        syncs.append(status.data["machines"][2]["sync"])
+        assert yard.run("apply", "--yes").code == 0
+    assert syncs == ["OutOfSync", "Retired"]
+
+
+def test_what_is_ignored_is_not_remembered_as_converged(yard: Yard) -> None:
+    yard.machine("air-002").update(market={"displayName": "two"}, ignore=["machine_record.displayName"])
+    assert yard.run("apply", "--yes").code == 0
+    del yard.machine("air-002")["ignore"]
+    drift = yard.run("drift")
+    assert "displayName: air-002 → two  (the manifest moved)" in drift.out, drift.said
+
+
+def test_a_pairing_made_anew_hides_no_limit_behind_what_is_ignored(yard: Yard) -> None:
+    yard.manifest["ignore"] = ["agent_pairing.delegationPolicy.dailySpendLimit"]
+    yard.manifest["delegationPolicies"]["small"]["dailySpendLimit"] = 5000
+    assert planned(yard) == {}
+    other = Account.create()
+    yard.write_key("ops", other)
+    yard.manifest["agents"]["ops"]["address"] = other.address
+    change = planned(yard)["agent_pairing/air-001/ops"]
+    assert (change["action"], change["widens"], change["ignored"]) == ("replace", True, [])
+    assert yard.run("apply", "--yes").code == 4
 
 
 def test_a_record_is_not_archived_while_a_selection_keeps_its_pairings(yard: Yard) -> None:
