@@ -1,5 +1,7 @@
 """Features together: what none of them alone could spoil."""
 
+import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -105,3 +107,27 @@ def test_nor_one_that_is_not_in_the_manifest(yard: Yard, choice: tuple[str, str]
     record = planned(yard, *choice)["machine_record/air-003"]
     assert record["action"] == "blocked"
     assert record["reason"].endswith(f"which is left out by {choice[0]}")
+
+
+@pytest.mark.parametrize("target", ["fleet.yaml", "keys/air-001.key", "keys"])
+def test_a_plan_is_never_saved_over_something_else(yard: Yard, target: str) -> None:
+    yard.save()
+    path = yard.root / target
+    before = path.read_text() if path.is_file() else ""
+    ran = yard.run_as_is("plan", "--out", str(path))
+    assert ran.code == 64, ran.said
+    assert (path.read_text() if path.is_file() else "") == before
+
+
+def test_a_plan_is_saved_over_an_older_one_and_read_from_a_pipe(yard: Yard) -> None:
+    path, pipe = yard.root / "plan.json", yard.root / "pipe"
+    for _ in range(2):
+        assert yard.run("plan", "--out", str(path)).code == 0
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text(path.read_text()))
+    writer.start()
+    shown = yard.run("show", str(pipe))
+    writer.join(10)
+    assert (shown.code, shown.out) == (0, yard.run("show", str(path)).out), shown.said
+    endless = yard.run("show", "/dev/zero")
+    assert (endless.code, "holds more than" in endless.err) == (3, True), endless.said
