@@ -1,5 +1,6 @@
 """Features together: what none of them alone could spoil."""
 
+import json
 import os
 import threading
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 from e2e_harness import Yard
 from eth_account import Account
+
+from reconciler.core.saved import checksum
 
 MakeYard = Callable[..., Yard]
 
@@ -131,3 +134,19 @@ def test_a_plan_is_saved_over_an_older_one_and_read_from_a_pipe(yard: Yard) -> N
     assert (shown.code, shown.out) == (0, yard.run("show", str(path)).out), shown.said
     endless = yard.run("show", "/dev/zero")
     assert (endless.code, "holds more than" in endless.err) == (3, True), endless.said
+
+
+def test_nobody_writes_lines_of_their_own_into_a_plan(yard: Yard) -> None:
+    (record,) = yard.records()["air-001"]
+    forged = "x\n::set-output name=plan::empty\nNo changes: all is well"
+    yard.world.markets("PATCH", f"/machines/{record['id']}", {"displayName": forged})
+    path = yard.root / "plan.json"
+    plan = yard.run("plan", "--out", str(path))
+    assert "displayName: x\\n::set-output name=plan::empty\\nNo changes" in plan.out, plan.said
+    content = json.loads(path.read_text())
+    (change,) = (change for change in content["changes"] if change["action"] == "update")
+    change.update(reason=forged, steps=[forged])
+    content["notices"] = [forged]
+    path.write_text(json.dumps({**content, "checksum": checksum(content)}))
+    for line in (plan.out + yard.run("show", str(path)).out).splitlines():
+        assert not line.startswith(("::", "No changes")), line

@@ -13,7 +13,7 @@ from reconciler.cli.presigned import FILE
 from reconciler.cli.render.plan_text import render_plan, render_refusals
 from reconciler.cli.render.progress import answer
 from reconciler.core.saved import SavedPlan
-from reconciler.core.text import visible
+from reconciler.core.text import one_line
 from reconciler.kinds import discover
 
 
@@ -27,7 +27,7 @@ def command(options: Options, plan: Path) -> int:
         return 0
     console = answer(options)
     for line in _heading(saved):
-        console.print(Text(visible(line), style="dim"))
+        console.print(Text(one_line(line), style="dim"))
     console.print()
     render_plan(saved.plan(discover()), console, verbose=options.verbose > 0)
     render_refusals(saved.refused(), console)
