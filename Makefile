@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test kill check format bench chaos clean
+.PHONY: help demo test kill check format docs bench chaos clean
 
 help:
 	@echo "make demo    watch a fleet go live on a local peaq"
 	@echo "make test    run the tests"
-	@echo "make check   lint, types, import rules, schema freshness, duplicates, known vulnerabilities"
+	@echo "make check   lint, types, import rules, freshness of schema and reference, duplicates, known vulnerabilities"
 	@echo "make format  format the code"
+	@echo "make docs    write docs/reference out of the code"
 	@echo "make kill    kill it once at every point of every kind, and strike it with every fault"
 	@echo "make chaos   kill it thousands of times; goes on where it stopped (MINUTES=30)"
 	@echo "make bench   measure; figures go to bench/RESULTS.md"
@@ -40,13 +41,16 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check reconciler tests
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_architecture.py tests/manifest/test_schema.py
+	$(BIN)/python -m pytest tests/test_architecture.py tests/manifest/test_schema.py tests/docs/test_reference.py tests/docs/test_links.py
 	$(BIN)/pylint --disable=all --enable=duplicate-code --min-similarity-lines=8 --ignore-imports=y reconciler
 	$(BIN)/python ci/audit.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format reconciler tests
+
+docs: $(READY)
+	$(BIN)/python docs/generate.py
 
 bench: $(READY)
 	$(BIN)/python bench/apply.py

@@ -34,6 +34,7 @@ class RpcError(FleetError):
     """The node answered with an error object; what it means is for the caller to say."""
 
     code = "rpc.error"
+    remedy = "the message is the node's; ask another node, or try again"
 
     def __init__(self, number: int, message: str, data: object = None) -> None:
         super().__init__(message)

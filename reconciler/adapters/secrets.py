@@ -16,6 +16,7 @@ class Missing(ConfigError):
     """The place is empty: no such variable, file or entry. Not a mistake where the key may live elsewhere."""
 
     code = "key.missing"
+    remedy = "put the secret where the manifest says it is, or correct that place"
 
 
 class Secrets:

@@ -1,34 +1,26 @@
 """Answers as documents: printed in the form asked for, and as Markdown in the summary of a GitHub Actions job."""
 
+import json
 import os
 import re
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
-from reconciler.cli.event_log import event_log
 from reconciler.cli.options import FORMS, Command, Options
-from reconciler.cli.render import html, junit, markdown
-from reconciler.cli.render.as_json import dump
-from reconciler.cli.render.as_lines import of_error, of_plan, of_result
+from reconciler.cli.recording import Recorder
 from reconciler.cli.render.blocks import Data, Heading
 from reconciler.cli.render.errors import error_data
 from reconciler.core.errors import FleetError
-from reconciler.core.lines import ResultLine
 from reconciler.core.text import visible
 from reconciler.manifest.problems import Problems
 from reconciler.manifest.source import read, read_text
 
-RENDERERS: dict[str, Callable[[Data, Heading], str]] = {
-    "json": lambda data, heading: dump(dict(data)),
-    "markdown": markdown.render,
-    "html": html.render,
-    "junit": junit.render,
-}
 SUMMARY, SUMMARY_LIMIT = "GITHUB_STEP_SUMMARY", 1024 * 1024
 """A file that GitHub shows, and the bytes that a step may leave there."""
 RUNS = ("CI_JOB_URL", "BUILD_URL")
@@ -52,35 +44,42 @@ class Documented(Command):
         options, command = ctx.obj, str(self.name)
         if options.events == Path("-"):
             raise click.UsageError("--events takes a file; /dev/stderr is one", ctx)
-        with event_log(options.events, command) if options.events else nullcontext(options.record) as record:
+        with _recording(options, command) as record:
             ctx.params["options"] = ctx.obj = replace(options, record=record)
             try:
                 code = super().call(ctx)
             except FleetError as error:
                 _failed(ctx.obj, command, error)
                 raise
-            record(ResultLine(message=f"exit code {code}", exit_code=code))
+            record.ended(code)
             return code
 
 
-def record_plan(options: Options, command: str, data: Data) -> None:
-    """Write a plan to the events, and nowhere else."""
-    for line in of_plan(data, command):
-        options.record(line)
+def _recording(options: Options, command: str) -> AbstractContextManager[Recorder]:
+    if options.events is None:
+        return nullcontext(options.record)
+    # Imported only here: most are not heard.
+    from reconciler.cli.lines import recording
+
+    return recording(options.events, command)
+
+
+def documented(options: Options) -> bool:
+    """True where anybody wants the answer in another form than that for people."""
+    return not options.text or options.record.heard or bool(os.environ.get(SUMMARY))
 
 
 def answered(options: Options, command: str, data: Data) -> None:
     """Give the answer of `command` in the form asked for, which for text the command has done itself."""
     if "result" in data:
-        options.record(of_result(data["result"]))
+        options.record.result(data["result"])
     _publish(options, Heading(command, data["fleet"], _details(options, os.environ)), data)
 
 
 def _failed(options: Options, command: str, error: FleetError) -> None:
     """An error is an answer too: a comment or a report that showed nothing, or the last plan, would mislead."""
-    for line in of_error(error):
-        options.record(line)
-    options.record(ResultLine(level="error", message=f"exit code {error.exit_code}", exit_code=error.exit_code))
+    options.record.error(error)
+    options.record.ended(error.exit_code, "error")
     heading = Heading(command, _fleet_name(options.file), _details(options, os.environ))
     # JSON errors, and those for people, are told for every command in one place.
     told = replace(options, output="text") if options.json else options
@@ -89,13 +88,23 @@ def _failed(options: Options, command: str, error: FleetError) -> None:
 
 def _publish(options: Options, heading: Heading, data: Data) -> None:
     if not options.text:
-        click.echo(RENDERERS[options.output](data, heading))
+        click.echo(_rendered(options.output, heading, data))
     if path := os.environ.get(SUMMARY):
         _summarise(Path(path), heading, data)
 
 
+def _rendered(form: str, heading: Heading, data: Data) -> str:
+    # Each is imported only where it is wanted.
+    if form == "json":
+        return json.dumps(data, indent=2, ensure_ascii=False)
+    text: str = import_module(f"reconciler.cli.render.{form}").render(data, heading)
+    return text
+
+
 def _summarise(path: Path, heading: Heading, data: Data) -> None:
     """Append to the summary of the job, as much as fits."""
+    from reconciler.cli.render import markdown
+
     try:
         room = SUMMARY_LIMIT - (path.stat().st_size if path.exists() else 0)
         if room <= markdown.LIMIT:

@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -46,7 +46,7 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 @contextmanager
-def event_log(path: Path, command: str) -> Iterator[Callable[[Line], None]]:
+def event_log(path: Path, command: str) -> Iterator[EventLog]:
     """A new file, or a pipe that is read from. Raises ConfigError where it cannot be opened."""
     try:
         log = EventLog(_opened(path), str(path))

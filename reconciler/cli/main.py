@@ -16,6 +16,7 @@ from reconciler.cli.early import announce
 from reconciler.cli.options import Options, common, merge
 from reconciler.cli.render.errors import error_data
 from reconciler.core.errors import FleetError, ManifestError, Problem
+from reconciler.core.exits import Exit
 from reconciler.core.text import visible
 
 COMMANDS = {
@@ -40,7 +41,6 @@ COMMANDS = {
     "sandbox": "A whole local peaq to try things on",
     "demo": "Watch a fleet go live on a sandbox",
 }
-USAGE, INTERRUPTED = 64, 130
 
 
 class _Group(click.Group):
@@ -89,7 +89,7 @@ def cli(ctx: click.Context, /, **given: Any) -> None:
 
 
 def main() -> None:
-    """Entry point. Exit codes are those of docs/reference: 0 done, 1 error, 2 changes, 3 invalid, 4 refused, …"""
+    """Entry point. Exit codes are those of core/exits.py."""
     # Imports and manifests make many things and little rubbish: looking for it so often takes longer than it saves.
     gc.set_threshold(50_000, 20, 20)
     sys.exit(run(sys.argv[1:]))
@@ -107,13 +107,13 @@ def run(arguments: list[str], options: Options | None = None) -> int:
         return error.exit_code
     except click.UsageError as error:
         error.show()
-        return USAGE
+        return Exit.USAGE
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         _say("Interrupted. What was sent is in the journal; apply again to go on.")
-        return INTERRUPTED
+        return Exit.INTERRUPTED
     except FleetError as error:
         _report(error, as_json)
         if "--debug" in arguments:
@@ -126,7 +126,7 @@ def run(arguments: list[str], options: Options | None = None) -> int:
             f"Error: fleetctl met something it did not expect ({type(error).__name__}). Nothing was left half-recorded."
         )
         _say("  → run again with --debug and report what it prints")
-        return 1
+        return Exit.ERROR
 
 
 def _trace(error: BaseException) -> str:

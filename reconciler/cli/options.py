@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from reconciler.cli.recording import Recorder
+
 FORMS = ("text", "json", "markdown", "html", "junit")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,8 +25,8 @@ class Options:
     timeout: float = 600.0
     events: Path | None = None
     details_url: str = ""
-    record: Callable[[Any], None] = field(default=lambda line: None)
-    """Not said on a command line: takes each line (core/lines.py) of what happens."""
+    record: Recorder = field(default_factory=Recorder)
+    """Not said on a command line: the Recorder that is told what happens."""
     around: Callable[[Any], Any] = field(default=lambda world: world)
     """Not said on a command line: what a caller puts between the engine and its ports."""
 

@@ -35,7 +35,8 @@ LEGACY = (
 )
 
 
-@dataclass(frozen=True)
+# Without a repr: asyncio makes one of what a run returns, and this holds a whole fleet.
+@dataclass(frozen=True, repr=False)
 class Planned:
     plan: Plan
     scene: Scene

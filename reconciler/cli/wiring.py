@@ -50,7 +50,8 @@ LAG_SECONDS, STILL_SECONDS = 30, 13
 """How long a node may be behind a block that was shown to us, and how long without a new block of its own."""
 
 
-@dataclass(frozen=True)
+# Without a repr: asyncio makes one of what a run returns, and this holds a whole fleet.
+@dataclass(frozen=True, repr=False)
 class Project:
     """A manifest with every address known, and the keys it names."""
 
@@ -64,7 +65,8 @@ class Project:
     """Those that are asked what else is there."""
 
 
-@dataclass(frozen=True)
+# Without a repr: asyncio makes one of what a run returns, and this holds a whole fleet.
+@dataclass(frozen=True, repr=False)
 class Session:
     """A project connected to its world."""
 

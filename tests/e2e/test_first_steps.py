@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli.kits import kit
 from reconciler.cli.main import run
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +35,9 @@ def test_a_new_fleet_is_valid_and_in_its_usual_form(tmp_path: Path, network: str
     good(directory)
     assert (directory / "schemas/fleet.schema.json").read_text() == (ROOT / "schemas/fleet.schema.json").read_text()
     assert {".fleetctl/", "keys/", "secrets/"} <= set((directory / ".gitignore").read_text().split())
-    assert "fleetctl plan" in (directory / ".github/workflows/fleet.yml").read_text()
+    written = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+    assert set(kit("github", network)) <= written
+    assert (".github/workflows/fleet-apply.yml" in written) == (network != "sandbox")
 
 
 @pytest.mark.parametrize("table", [None, f"serial,address\nx1,0x{7:040x}\n", "serial,site\nx1,roof\n"])
@@ -45,7 +48,7 @@ def test_machines_come_from_a_table(tmp_path: Path, table: str | None, key: str)
     options = ["--machines", "all.csv", "--operator-key", key, "--ci", "gitlab"]
     assert run(["init", str(tmp_path), "--yes", *options]) == 0
     good(tmp_path)
-    assert (tmp_path / ".gitlab-ci.yml").exists()
+    assert "ci/gitlab/check.gitlab-ci.yml" in (tmp_path / ".gitlab-ci.yml").read_text()
     assert table is None or (tmp_path / "all.csv").read_text() == table
 
 
@@ -141,6 +144,7 @@ def test_other_shells_get_a_script(shell: str, sign: str) -> None:
 def test_what_starts_at_once_needs_no_model(tmp_path: Path, arguments: list[str]) -> None:
     program = f"""\
 import sys
+from reconciler.cli.kits import kit
 from reconciler.cli.main import run
 run({arguments!r})
 assert not {{"pydantic", "rich", "httpx", "eth_abi", "deepdiff", "ruamel.yaml"}} & set(sys.modules)

@@ -69,7 +69,7 @@ def test_saved_applied_finished(new_yard: MakeYard) -> None:
     assert yard.footprint() == before
     assert stat.S_IMODE(plan_file(yard).stat().st_mode) == 0o644
     assert sorted(p.name for p in yard.root.iterdir()) == ["fleet.yaml", "keys", "plan.json"]
-    assert saved["formatVersion"] == "1.0"
+    assert saved["formatVersion"] == "1.1"
     assert set(saved["contracts"]) == {"identityRegistry", "identityStaking", "machineNft", "did", "batch", "multicall"}
     shown = yard.run("show", str(plan_file(yard)))
     assert plain.out.strip() in shown.out

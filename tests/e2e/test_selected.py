@@ -36,7 +36,7 @@ def test_only_one_machine_and_then_the_rest(new_yard: MakeYard) -> None:
 
     drift = yard.run("drift", "--only", "air-002")
     assert drift.code == 0, drift.said
-    assert "No changes: 9 resources are as declared; 15 left out by --only." in drift.out
+    assert "No drift: 9 resources are as declared; 15 left out by --only." in drift.out
     assert yard.run("drift").code == 2
     status = yard.run("status", "--only", "air-002", "--output", "json")
     assert [(m["name"], m["sync"]) for m in status.data["machines"]] == [("air-002", "Synced")]

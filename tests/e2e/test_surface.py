@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import pytest
@@ -82,16 +81,6 @@ def test_a_mistyped_command_is_64(new_yard: MakeYard, arguments: list[str]) -> N
     assert ran.code == 64, ran.said
     assert ran.out == ""
     assert "Error: " in ran.err
-
-
-def test_help_is_there_at_once() -> None:
-    best = 9.0
-    for _ in range(3):
-        began = time.monotonic()
-        done = subprocess.run([sys.executable, "-m", "reconciler", "--help"], capture_output=True, check=True)
-        best = min(best, time.monotonic() - began)
-    assert b"apply" in done.stdout
-    assert best < 0.5
 
 
 def test_secrets_are_never_shown_nor_kept(new_yard: MakeYard) -> None:

@@ -15,7 +15,7 @@ from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.presigned import Presigned
 from reconciler.cli.approval import Approval, approval_of
 from reconciler.cli.commands.plan import print_plan, told
-from reconciler.cli.documents import Documented, answered, record_plan
+from reconciler.cli.documents import Documented, answered, documented
 from reconciler.cli.leaving import removal_options
 from reconciler.cli.options import Options
 from reconciler.cli.planning import Planned, Wishes, make_plan, remember, whole
@@ -28,6 +28,7 @@ from reconciler.cli.wiring import Project, Session, alone, connected, open_proje
 from reconciler.core.change import Action
 from reconciler.core.effects import SignedRequest, Step
 from reconciler.core.errors import ConfigError, JournalError, UnsafePlan
+from reconciler.core.exits import Exit
 from reconciler.core.plan import build_plan
 from reconciler.core.ports import Label
 from reconciler.core.selection import EVERYTHING
@@ -37,7 +38,6 @@ from reconciler.engine.events import Event, Stage
 from reconciler.engine.execute import Execution, Result
 from reconciler.engine.recover import drained, recover
 
-PARTLY, UNKNOWN = 5, 6
 WAITS = "waits for "
 AGAIN = 5
 """Times an apply starts over because the chain was reorganised under it."""
@@ -142,13 +142,14 @@ async def _apply(
             planned = await _plan(options, session, wishes, relay)
             if await _settled_earlier(options, session, planned, wishes, relay):
                 planned = await _plan(options, session, wishes, relay)
-            record_plan(options, "apply", plan_data(session, planned))
+            if options.record.heard:
+                options.record.plan(plan_data(session, planned), "apply")
             if options.text:
                 print_plan(options, session, planned)
             _check(options, session, planned, wishes)
             if planned.plan.acting and not yes and not _agreed("Apply this plan?"):
                 click.echo("Declined; nothing was done.", err=True)
-                return 1
+                return Exit.ERROR
             result = await run(options, session, planned, relay)
             for _ in range(AGAIN):
                 if not result.reorged:
@@ -255,14 +256,16 @@ async def run(options: Options, session: Session, planned: Planned, relay: Relay
 
 def exit_code(planned: Planned, result: Result) -> int:
     if result.count(Stage.UNKNOWN) or result.unsettled:
-        return UNKNOWN
+        return Exit.UNKNOWN
     left = result.count(Stage.FAILED) + result.count(Stage.SKIPPED) + planned.plan.count(Action.BLOCKED)
-    return PARTLY if left else 0
+    return Exit.PARTLY if left else Exit.DONE
 
 
 def report(options: Options, session: Session, planned: Planned, result: Result, code: int) -> None:
     if options.text:
         _told(options, planned, result)
+    if not documented(options):
+        return
     ended = {**result_data(result), "headline": _sum(planned, result)}
     answered(options, "apply", {**plan_data(session, planned), "result": ended, "exitCode": code})
 

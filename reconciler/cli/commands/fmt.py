@@ -6,11 +6,10 @@ from pathlib import Path
 import click
 
 from reconciler.cli.options import Command, Options
+from reconciler.core.exits import Exit
 from reconciler.manifest.edit import replace_file, sources
 from reconciler.manifest.layout import formatted
 from reconciler.manifest.source import Source
-
-CHANGES = 2
 
 
 @click.command("fmt", cls=Command)
@@ -29,7 +28,7 @@ def command(options: Options, files: tuple[Path, ...], check: bool, diff: bool) 
         click.echo("".join(_diff(source, new)) if diff else source.file, nl=not diff)
         if not check:
             replace_file(source.path, new)
-    return CHANGES if check and changes else 0
+    return Exit.CHANGES if check and changes else Exit.DONE
 
 
 def _new(source: Source) -> str | None:

@@ -13,10 +13,10 @@ import click
 from reconciler.cli.adopting import DID, Imported, Wanted, import_fleet
 from reconciler.cli.options import Command, Options
 from reconciler.core.errors import ConfigError
+from reconciler.core.exits import Exit
 from reconciler.manifest.edit import replace_file
 from reconciler.manifest.fresh import Head
 
-PENDING = 2
 SHOWN = 20
 """Notes and differences that are told one by one."""
 _ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
@@ -61,7 +61,7 @@ def command(options: Options, out: Path | None, attributes: tuple[str, ...], **g
     if target is not None and imported.machines:
         replace_file(target, imported.text)
     _tell(options, imported, target)
-    return PENDING if imported.pending else 0
+    return Exit.CHANGES if imported.pending else Exit.DONE
 
 
 def _target(options: Options, out: Path | None) -> Path | None:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.kits import kit
 from reconciler.cli.options import Command, Options
 from reconciler.cli.shipped import shipped, template
 from reconciler.core.errors import ConfigError
 
 NETWORKS = ("sandbox", "peaq", "agung")
-CI_FILES = {"github": (".github/workflows/fleet.yml", "github.yml"), "gitlab": (".gitlab-ci.yml", "gitlab.yml")}
+CIS = ("github", "gitlab")
 SAMPLE = "id\n001\n002\n003\n"
 MOST = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -68,14 +69,14 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "network": _one_of(*NETWORKS),
     "operator_key": _key,
     "machines": _machines,
-    "ci": _one_of(*CI_FILES, "none"),
+    "ci": _one_of(*CIS, "none"),
 }
 QUESTIONS = {
     "name": "What is the fleet called?",
     "network": f"On which network is it ({', '.join(NETWORKS)})?",
     "operator_key": "Where is the operator's key (env:NAME, file:PATH, keystore:PATH)?",
     "machines": "How many machines, or which CSV file lists them?",
-    "ci": f"Which CI plans every change ({', '.join(CI_FILES)}, none)?",
+    "ci": f"Which CI plans every change ({', '.join(CIS)}, none)?",
 }
 
 
@@ -139,11 +140,7 @@ def _files(answers: Answers, directory: Path) -> dict[str, str]:
     }
     if answers.machines.endswith(".csv") and not (directory / answers.machines).resolve().exists():
         files[answers.machines] = SAMPLE
-    if answers.ci in CI_FILES:
-        path, source = CI_FILES[answers.ci]
-        # Nobody's CI reaches the sandbox of a desk.
-        files[path] = template(source, sandbox="# " if answers.network == "sandbox" else "")
-    return files
+    return files | (kit(answers.ci, answers.network) if answers.ci in CIS else {})
 
 
 def _text(word: str) -> str:

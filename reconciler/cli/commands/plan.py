@@ -10,24 +10,24 @@ from typing import Any
 import click
 
 from reconciler.adapters.journal_store import JournalStore
-from reconciler.cli.documents import Documented, answered, record_plan
+from reconciler.cli.documents import Documented, answered, documented
 from reconciler.cli.handed import OutFile
 from reconciler.cli.leaving import removal_options
 from reconciler.cli.options import Options
 from reconciler.cli.planning import LEGACY, Planned, Wishes, make_plan
 from reconciler.cli.provenance import sources
 from reconciler.cli.render.as_json import plan_data
-from reconciler.cli.render.as_lines import of_event
 from reconciler.cli.render.plan_text import render_plan, render_refusals
 from reconciler.cli.render.progress import Meter, answer
 from reconciler.cli.render.remarks import Remarks
 from reconciler.cli.saving import Keeping, chosen_signer
 from reconciler.cli.selecting import Choice, Terms, selected, selects
+from reconciler.cli.unkeyed import without_absent_keys
 from reconciler.cli.wiring import Session, connected, open_project
 from reconciler.core.change import Action
+from reconciler.core.exits import Exit
 from reconciler.engine.events import Event
 
-CHANGES = 2
 Then = Callable[[Session, Planned, Options], Awaitable[None]]
 """What else is done with a plan while the session is open."""
 
@@ -80,7 +80,7 @@ async def make(
     options: Options, only: Terms, skip: Terms, *, then: Then = _nothing_else, **given: Any
 ) -> tuple[Session, Planned]:
     """A plan, and the session it was made in, closed by now; `given` are wishes."""
-    project = open_project(options)
+    project = without_absent_keys(open_project(options))
     selection = selected(project, only, skip)
     journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
     with Meter(options, "reading", len(project.resources)) as meter:
@@ -100,17 +100,18 @@ def show(
     in_text: Callable[[Options, Session, Planned], None],
 ) -> None:
     """Give the answer of `command` in the form asked for; `in_text` prints it for people."""
-    data = plan_data(session, planned)
-    record_plan(options, command, data)
     if options.text:
         in_text(options, session, planned)
-    answered(options, command, data)
+    if documented(options):
+        data = plan_data(session, planned)
+        options.record.plan(data, command)
+        answered(options, command, data)
 
 
 def told(options: Options, meter: Meter, event: Event) -> None:
     """An event of the engine goes to whoever watches and to the file of events."""
     meter.event(event)
-    options.record(of_event(event))
+    options.record.event(event)
 
 
 def print_plan(options: Options, session: Session, planned: Planned) -> None:
@@ -125,6 +126,6 @@ def print_plan(options: Options, session: Session, planned: Planned) -> None:
 
 def exit_code(planned: Planned, *, detailed: bool) -> int:
     if any(change.unreadable for change in planned.plan.changes):
-        return 1
+        return Exit.ERROR
     pending = bool(planned.plan.acting) or planned.plan.count(Action.BLOCKED) > 0
-    return CHANGES if detailed and pending else 0
+    return Exit.CHANGES if detailed and pending else Exit.DONE

@@ -12,6 +12,7 @@ from reconciler.cli.options import Command, Options
 from reconciler.cli.preflight import Finding, Level, all_findings
 from reconciler.cli.render.progress import Meter, answer
 from reconciler.cli.wiring import connected, open_project
+from reconciler.core.exits import Exit
 
 STYLE = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "red"}
 
@@ -27,7 +28,7 @@ def command(options: Options) -> int:
         for finding in found:
             table.add_row(Text(finding.level, style=STYLE[finding.level]), finding.what, finding.detail)
         answer(options).print(table)
-    return 1 if any(finding.level is Level.FAILED for finding in found) else 0
+    return Exit.ERROR if any(finding.level is Level.FAILED for finding in found) else Exit.DONE
 
 
 async def _find(options: Options) -> list[Finding]:

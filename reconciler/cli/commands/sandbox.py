@@ -11,6 +11,7 @@ import click
 
 from reconciler.cli.options import Command, Options
 from reconciler.core.errors import ConfigError, FleetError
+from reconciler.core.exits import Exit
 from reconciler.sandbox.config import DEFAULT_PORT
 from reconciler.sandbox.errors import SandboxError
 from reconciler.sandbox.info import SandboxInfo
@@ -34,7 +35,13 @@ def command() -> None:
 
 @command.command("up", cls=Command)
 @directory_option
-@click.option("--port", default=DEFAULT_PORT, show_default=True, help="Loopback port of everything")
+@click.option(
+    "--port",
+    default=DEFAULT_PORT,
+    envvar="FLEETCTL_SANDBOX_PORT",
+    show_default=True,
+    help="Loopback port of everything",
+)
 @click.option("--block-time", default=0.0, help="Seconds between blocks; 0: one with each transaction")
 def up_command(options: Options, directory: Path, port: int, block_time: float) -> int:
     """Start it, or say that it runs already."""
@@ -67,7 +74,7 @@ def status_command(options: Options, directory: Path) -> int:
         click.echo(json.dumps({"running": info is not None, **(_public(info) if info else {})}, indent=2))
     else:
         click.echo(f"up at {info.url}, chain {info.chain_id}" if info else "down")
-    return 0 if info else 1
+    return Exit.DONE if info else Exit.ERROR
 
 
 @command.command("env", cls=Command)

@@ -22,6 +22,7 @@ from reconciler.core.address import Address
 from reconciler.core.change import Action
 from reconciler.core.effects import ChainGroup, Signer
 from reconciler.core.errors import ConfigError
+from reconciler.core.exits import Exit
 from reconciler.core.money import format_amount
 from reconciler.core.plan import PlannedChange, is_bound
 from reconciler.core.ports import Draft
@@ -29,7 +30,6 @@ from reconciler.core.signing import SigningRequest, Transaction
 from reconciler.engine.ahead import drafts, signed_ahead
 
 KIND = "machine_did"
-PARTLY = 5
 HEADROOM = click.FloatRange(min=1, max=1000)
 GOOD_SECONDS = 7 * 86400
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
@@ -58,7 +58,7 @@ def command(options: Options, *, machines: tuple[str, ...], out: Path, fee_headr
     if export.transactions:
         _write(project, export, out)
     _report(options, export, out)
-    return PARTLY if export.left else 0
+    return Exit.PARTLY if export.left else Exit.DONE
 
 
 def _elsewhere(project: Project, machines: tuple[str, ...]) -> set[Signer]:

@@ -71,6 +71,7 @@ def change_data(
         "address": str(change.address),
         "action": change.action,
         "reason": change.reason,
+        "moved": movement.whole if movement else None,
         "fields": [
             {
                 **plain(field),

@@ -5,7 +5,7 @@ from collections import Counter
 from rich.console import Console
 from rich.text import Text
 
-from reconciler.cli.render.plan_text import render_changes, render_notes
+from reconciler.cli.render.plan_text import aside, render_changes, render_notes
 from reconciler.cli.render.remarks import Remarks
 from reconciler.core.change import Action
 from reconciler.core.moved import Moved, Movements, counted
@@ -36,8 +36,8 @@ def drift_summary(plan: Plan, movements: Movements) -> str:
     parts += [f"{count} {name}" for name, count in others.items() if count]
     if not movements and not unreadable and not refused:
         calm = f"No drift: {plan.count(Action.NO_OP)} resources are as declared"
-        return f"{'; '.join([calm, *parts])}."
-    return f"Drift: {', '.join(parts)}."
+        return f"{'; '.join([calm, *parts, *aside(plan)])}."
+    return f"Drift: {'; '.join([', '.join(parts), *aside(plan)])}."
 
 
 def _amount(amount: Counter[str]) -> str:

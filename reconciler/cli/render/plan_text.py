@@ -86,12 +86,17 @@ def summary(plan: Plan) -> str:
     strays = [f"{unmanaged} not in the manifest"] if unmanaged else []
     if not plan.acting and len(parts) == 1:
         as_declared = f"No changes: {len(plan.changes) - unmanaged} resources are as declared"
-        return "; ".join([as_declared, *strays, *_ignored(plan), *left_out(plan)]) + "."
-    parts += [*strays, *_ignored(plan)]
+        return "; ".join([as_declared, *strays, *aside(plan)]) + "."
+    parts += strays
     if plan.acting and (total := _total(plan)).total:
         spent = " + ".join(_parts(total))
         parts.append(f"cost ≤ {format_amount(total.total, 4)} ({spent})")
-    return "; ".join([*parts, *left_out(plan)])
+    return "; ".join([*parts, *aside(plan)])
+
+
+def aside(plan: Plan) -> list[str]:
+    """What a summary tells of all that the plan passes over."""
+    return [*_ignored(plan), *left_out(plan)]
 
 
 def left_out(plan: Plan) -> list[str]:
