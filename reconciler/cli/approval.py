@@ -11,10 +11,11 @@ import click
 from reconciler.adapters.deployed import deployed
 from reconciler.adapters.git import checkout
 from reconciler.adapters.signing import signer_of_message
+from reconciler.cli.handed import read_text
 from reconciler.cli.options import Options
 from reconciler.cli.selecting import Choice
 from reconciler.cli.wiring import Project, Session
-from reconciler.core.errors import ConfigError, StalePlan, Unreachable, UnsafePlan
+from reconciler.core.errors import StalePlan, Unreachable, UnsafePlan
 from reconciler.core.plan import Plan, Scene
 from reconciler.core.saved import SavedPlan, read_saved
 from reconciler.core.staleness import AGAIN, approved
@@ -141,7 +142,7 @@ def approval_of(options: Options, project: Project, path: Path | None) -> Approv
             message = "guards.signedPlans is required: only a signed, saved plan is applied"
             raise UnsafePlan(message, hint=HOW_TO_SIGN)
         return Anything()
-    approval = JustThis(read_plan(path), str(path))
+    approval = JustThis(read_plan(path)[0], str(path))
     if required or approval.saved.signature is not None:
         _check_signature(project, approval)
     approval.check_project(project)
@@ -149,13 +150,10 @@ def approval_of(options: Options, project: Project, path: Path | None) -> Approv
     return approval
 
 
-def read_plan(path: Path) -> SavedPlan:
-    """Raises ConfigError where it cannot be read or is not what was written."""
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {type(error).__name__}", hint="check the path") from None
-    return read_saved(text, str(path))
+def read_plan(path: Path) -> tuple[SavedPlan, str]:
+    """The plan and its text. Raises ConfigError where it cannot be read or is not what was written."""
+    text = read_text(path)
+    return read_saved(text, str(path)), text
 
 
 def signed_by(saved: SavedPlan) -> str:

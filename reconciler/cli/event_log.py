@@ -2,7 +2,6 @@
 
 import os
 import signal
-import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,11 +66,22 @@ def event_log(path: Path, command: str) -> Iterator[EventLog]:
 
 
 def _opened(path: Path) -> int:
+    # What is behind /dev/fd/N may be somebody's log, and is added to; any other file starts anew.
+    begins_anew = path.is_file() and not str(path).startswith("/dev/")
+    if begins_anew and not _replaceable(path):
+        hint = "name a new file: what is there may be wanted"
+        raise ConfigError(f"{path} is there and holds no events; it is not overwritten", hint=hint)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    # Only a file of its own starts anew: what is behind /dev/fd/N may be somebody's log.
-    if stat.S_ISREG(os.fstat(descriptor).st_mode) and not str(path).startswith("/dev/"):
+    if begins_anew:
         os.ftruncate(descriptor, 0)
     return descriptor
+
+
+def _replaceable(path: Path) -> bool:
+    """True for a file without content, and for one that an earlier run began."""
+    with path.open("rb") as file:
+        first = file.readline(1000)
+    return not first or b'"type":"version"' in first
 
 
 @contextmanager

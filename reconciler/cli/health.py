@@ -32,7 +32,7 @@ class Health:
 
     name: str
     sync: str
-    """Synced, OutOfSync, Blocked, Parked, Suspended or Unknown."""
+    """Synced, OutOfSync, Blocked, Parked, Suspended, Retired (and nothing left to do) or Unknown."""
     id: str | None
     rating: str | None
     score: int | None
@@ -45,7 +45,7 @@ class Health:
     """Seconds until the session ends, by agent."""
 
 
-SUSPENDED = "Suspended"
+SUSPENDED, RETIRED = "Suspended", "Retired"
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,11 @@ async def survey_health(session: Session, selection: Selection) -> Survey:
     for address, state in states.items():
         inner.setdefault(address.name.partition("/")[0], {})[address] = state
     rated = {name: (i, bonds.get(i), ratings.get(i, {})) for name, i in ids.items()}
+    calm = {machine.name: RETIRED for machine in session.project.fleet.retired}
     machines = [
         _health(
             name,
-            SUSPENDED if planned.scene.held.get(name) else _sync(changes.get(name, [])),
+            SUSPENDED if planned.scene.held.get(name) else _sync(changes.get(name, []), calm.get(name, "Synced")),
             inner.get(name, {}),
             rated.get(name, (None, None, {})),
         )
@@ -112,8 +113,8 @@ def _if(sort: type[T], value: object) -> T | None:
     return value if isinstance(value, sort) else None
 
 
-def _sync(changes: list[PlannedChange]) -> str:
-    """The worst of a machine's resources."""
+def _sync(changes: list[PlannedChange], calm: str) -> str:
+    """The worst of a machine's resources, or `calm` where all are as declared."""
     if any(change.unreadable for change in changes):
         return "Unknown"
     actions = {change.action for change in changes}
@@ -121,7 +122,7 @@ def _sync(changes: list[PlannedChange]) -> str:
         return "Blocked"
     if any(action.acts for action in actions):
         return "OutOfSync"
-    return "Parked" if Action.PARKED in actions else "Synced"
+    return "Parked" if Action.PARKED in actions else calm
 
 
 async def _bonds(session: Session, ids: Mapping[str, str]) -> dict[str, int]:

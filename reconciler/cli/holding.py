@@ -36,7 +36,8 @@ def refusals(fleet: Fleet, plan: Plan, now: float) -> list[Refusal]:
     if state is None or state.open or not plan.acting:
         return []
     wait = "" if state.until is None else f", in {_span(state.until.timestamp() - now)}"
-    hint = "apply then, or pass --ignore-windows if it cannot wait"
+    first = "correct the windows" if state.until is None else "apply then"
+    hint = f"{first}, or pass --ignore-windows if it cannot wait"
     return [Refusal("guard.window", f"the maintenance window is {state}{wait}", hint)]
 
 

@@ -13,6 +13,7 @@ from reconciler.cli.preflight import Finding, Level, chain_findings
 from reconciler.cli.provenance import Sources
 from reconciler.cli.selecting import describing, scope_of
 from reconciler.cli.wiring import Project, Session
+from reconciler.core.address import Address
 from reconciler.core.change import Action
 from reconciler.core.effects import ChainCall, ChainGroup, CodedRequest, Signer, Step
 from reconciler.core.fleet import Fleet, Mistake
@@ -84,7 +85,7 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
     now = world.clock.now() if wishes.at is None else wishes.at
     held = holding.held(project.fleet, now, ignore_windows=wishes.ignore_windows)
     reader = await world.snapshot(0)
-    observations, fees, (strays, unseen), advised = await asyncio.gather(
+    observations, fees, (strays, left_out, unseen), advised = await asyncio.gather(
         observe_all(resources, reader, tick),
         world.chain.fees(),
         _strays(project, wishes, scope, reader),
@@ -109,7 +110,7 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
         protected=protected(project, project.resources + tuple(strays)),
         unseen=tuple(unseen),
         ahead=wishes.ahead,
-        left_out=scope.left_out,
+        left_out=scope.left_out | left_out,
         held=held,
         ignoring=Ignoring.of(project.fleet),
     )
@@ -131,7 +132,8 @@ def memory_of(fleet: Fleet) -> str:
 async def remember(session: Session, planned: Planned, result: Result) -> None:
     """Keep what this apply found or made as declared, so that a later plan can tell who moved."""
     calm = [change.resource for change in planned.plan.changes if _calm(change)]
-    converged = {str(each.address): Applied.of(each).text() for each in (*calm, *result.converged.values())}
+    ignoring = planned.scene.ignoring
+    converged = {str(each.address): Applied.of(each, ignoring).text() for each in (*calm, *result.converged.values())}
     await session.world.journal.remember(memory_of(session.project.fleet), converged)
 
 
@@ -140,12 +142,20 @@ def _calm(change: PlannedChange) -> bool:
     return change.action is Action.NO_OP and not change.fields
 
 
-async def _strays(project: Project, wishes: Wishes, scope: Scope, reader: Reader) -> tuple[list[Resource], list[str]]:
-    """What the manifest does not name, of what the selection is about."""
+async def _strays(
+    project: Project, wishes: Wishes, scope: Scope, reader: Reader
+) -> tuple[list[Resource], dict[Address, str], list[str]]:
+    """What the manifest does not name, of what the selection is about, and by which option the rest is left out.
+
+    What is left out and others wait for is there all the same: they do not go before it.
+    """
     left = {m.name for m in project.fleet.machines} - {resource.machine for resource in scope.planned}
     strays, unseen = await find_strays(project.kinds, project.fleet, reader, left, deep=wishes.scan)
     describe = describing(project)
-    return [stray for stray in strays if not wishes.selection.refused(describe(stray))], unseen
+    refused = {stray.address: option for stray in strays if (option := wishes.selection.refused(describe(stray)))}
+    waited_for = [s for s in strays if s.address in refused and any(s.kind.precedes(s.spec))]
+    chosen = [s for s in strays if s.address not in refused]
+    return [*chosen, *waited_for], {s.address: refused[s.address] for s in waited_for}, unseen
 
 
 def _taken_in(plan: Plan, scope: Scope) -> list[str]:

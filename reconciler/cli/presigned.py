@@ -7,9 +7,10 @@ from typing import TypeVar
 import click
 
 from reconciler.adapters.presigned import Presigned, read_transactions
+from reconciler.cli.handed import read_text
 from reconciler.cli.wiring import Project
 from reconciler.core.effects import Signer
-from reconciler.core.errors import ConfigError, UnsafePlan
+from reconciler.core.errors import UnsafePlan
 from reconciler.core.money import format_amount
 from reconciler.core.ports import Signed
 from reconciler.core.signing import Digested, SignedTransactions, parse_file
@@ -20,11 +21,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 def read_file(wanted: type[FileT], path: Path) -> FileT:
     """ConfigError where it cannot be read or is not what was written."""
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {type(error).__name__}", hint="check the path") from None
-    return parse_file(wanted, text, str(path))
+    return parse_file(wanted, read_text(path), str(path))
 
 
 def presigned(project: Project, paths: Iterable[Path]) -> Presigned:

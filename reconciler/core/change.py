@@ -33,3 +33,5 @@ class FieldChange:
     """True where it gives an agent more to spend, or more to spend it on."""
     removes: bool = False
     """True where it takes something out of service, as a removal would."""
+    drops: int = 0
+    """How many it takes off a list."""

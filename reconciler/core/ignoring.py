@@ -27,6 +27,9 @@ class Ignoring:
         return any(fnmatchcase(w, p) or fnmatchcase(w, f"{p}.*") for p in patterns for w in words)
 
 
+NOTHING = Ignoring()
+
+
 def _words(kind: AnyKind, name: str) -> Iterable[str]:
     yield f"{kind.name}.{name}"
     if kind.within:

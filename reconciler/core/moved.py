@@ -9,6 +9,7 @@ from enum import StrEnum
 from reconciler.core.address import Address, Output, placeholders
 from reconciler.core.change import Action, FieldChange
 from reconciler.core.diff import same
+from reconciler.core.ignoring import NOTHING, Ignoring
 from reconciler.core.kind import Resource
 from reconciler.core.observation import Absent, Observation
 from reconciler.core.plan import Plan, PlannedChange, plain
@@ -31,9 +32,11 @@ class Applied:
     """None where it was declared absent."""
 
     @classmethod
-    def of(cls, resource: Resource) -> "Applied":
+    def of(cls, resource: Resource, ignoring: Ignoring = NOTHING) -> "Applied":
+        """What is ignored was not made as declared."""
         kind, spec = resource.kind, resource.spec
-        known = {name: value for name, value in kind.declared(spec).items() if not any(placeholders(value))}
+        declared = {name: value for name, value in kind.declared(spec).items() if not ignoring.covers(resource, name)}
+        known = {name: value for name, value in declared.items() if not any(placeholders(value))}
         return cls(kind.subject(spec), plain(known) if kind.wanted(spec) else None)
 
     @classmethod

@@ -75,6 +75,11 @@ class PlannedChange:
         return self.action in (Action.DELETE, Action.REPLACE) or any(field.removes for field in self.fields)
 
     @property
+    def drops(self) -> int:
+        """How many are taken off a list."""
+        return sum(field.drops for field in self.fields)
+
+    @property
     def pays(self) -> int:
         """Wei that it moves, gas and deposits aside: bonds and transfers, a service's included."""
         return sum(_paid(step.effect) for step in self.steps)
@@ -185,11 +190,14 @@ def _compared(scene: Scene, bound: Resource, state: object) -> PlannedChange:
     kind, spec = bound.kind, bound.spec
     found = kind.diff(spec, state)
     fields = tuple(change for change in found if not scene.ignoring.covers(bound, change.field))
+    action = Action.REPLACE if any(f.replaces for f in fields) else Action.UPDATE
+    if action is Action.REPLACE:
+        # What is made anew is made as declared, and must not give more than is shown.
+        fields = found
     ignored = tuple(change for change in found if change not in fields)
     if not fields:
         reason = "what differs is ignored" if ignored else kind.equal(spec, state)
         return PlannedChange(bound, Action.NO_OP, reason, ignored=ignored)
-    action = Action.REPLACE if any(f.replaces for f in fields) else Action.UPDATE
     reason = "; ".join(dict.fromkeys(f.note for f in fields if f.note))
     change = PlannedChange(bound, action, reason, fields, kind.steps(spec, state, fields), ignored=ignored)
     return _permitted(change, scene)

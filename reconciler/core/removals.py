@@ -22,7 +22,8 @@ class Limit:
 
 def removal_refusals(plan: Plan, fleet: Fleet, allowed: int | None) -> list[Refusal]:
     """Why the removals of `plan` must not be run. `allowed` is what the user let pass this once."""
-    count = sum(change.removes for change in plan.acting)
+    # Who is taken off a list is removed besides, as a rule, and counts once; without its key it is not.
+    count = max(sum(change.removes for change in plan.acting), sum(change.drops for change in plan.acting))
     existing = plan.count(*EXISTING)
     limit = _limit(plan, fleet, allowed, existing)
     if limit is None or count <= limit.most:
@@ -46,7 +47,7 @@ def _limit(plan: Plan, fleet: Fleet, allowed: int | None, existing: int) -> Limi
         # Of a small fleet, a share would be nothing at all.
         most = max(existing * share // 100, min(share, 1))
         return Limit(most, f"guards.maxRemovals allows {said}, which is {most}")
-    if not any(change.removes and change.action is not Action.REPLACE for change in plan.acting):
+    if not any(change.drops or (change.removes and change.action is not Action.REPLACE) for change in plan.acting):
         return None
     most = max(FEW, existing * SHARE // 100)
     return Limit(most, f"without guards.maxRemovals {most} are allowed: {FEW}, or {SHARE} % where that is more")

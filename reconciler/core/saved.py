@@ -18,7 +18,7 @@ from reconciler.core.money import Cost
 from reconciler.core.plan import Plan, PlannedChange
 from reconciler.core.section import EvmAddress, Section
 from reconciler.core.signing import Moment, Wei
-from reconciler.core.text import visible
+from reconciler.core.text import one_line
 
 MAJOR = "1"
 OUTSIDE = ("checksum", "signature")
@@ -178,7 +178,7 @@ class SavedPlan(Part):
         return RememberedPlan(changes, int(self.gas_price), self.notices, left, spent=costs, known_as=self.digest)
 
     def refused(self) -> list[Refusal]:
-        return [Refusal(r.code, visible(r.message), visible(r.hint)) for r in self.refusals]
+        return [Refusal(r.code, one_line(r.message), one_line(r.hint)) for r in self.refusals]
 
 
 @dataclass(frozen=True)
@@ -285,9 +285,9 @@ def _remembered(saved: SavedChange, kinds: Mapping[str, AnyKind]) -> RememberedC
 def _fit(value: Any) -> Any:
     """`value` with every text in it fit to be shown: anybody may have written the file."""
     if isinstance(value, str):
-        return visible(value)
+        return one_line(value)
     if isinstance(value, Mapping):
-        return {visible(key): _fit(item) for key, item in value.items()}
+        return {one_line(key): _fit(item) for key, item in value.items()}
     return [_fit(item) for item in value] if isinstance(value, list | tuple) else value
 
 

@@ -10,6 +10,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 
+NEAR = timedelta(minutes=2)
+"""How far back is looked at first."""
+
 
 def _cron(text: str) -> str:
     from cronsim import CronSim, CronSimError
@@ -56,13 +59,20 @@ def starts(cron: str, zone: str, after: datetime) -> Iterator[datetime]:
 
 def running(cron: str, zone: str, seconds: int, now: datetime) -> datetime | None:
     """Until when it lasts, where something of so many seconds that begins by the rule goes on at `now`."""
-    lasting = timedelta(seconds=seconds)
+    lasting, back = timedelta(seconds=seconds), NEAR
+    # The latest is mostly near, and what lasts for days may have begun a thousand times since.
+    while (latest := _latest(cron, zone, now - min(back, lasting), now)) is None and back < lasting:
+        back *= 2
+    return None if latest is None else latest + lasting
+
+
+def _latest(cron: str, zone: str, after: datetime, now: datetime) -> datetime | None:
+    """The last moment that a rule names after `after` and up to `now`; what began just at `after` is over."""
     latest: datetime | None = None
-    # One that began exactly so long ago is over.
-    for moment in starts(cron, zone, now - lasting):
+    for moment in starts(cron, zone, after):
         if moment > now:
             break
-        latest = moment + lasting
+        latest = moment
     return latest
 
 

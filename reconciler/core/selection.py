@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from reconciler.core.address import Address
 from reconciler.core.errors import ConfigError
 from reconciler.core.kind import Need, Resource, Strength
+from reconciler.core.plan import needs_of
 
 KEYS = ("machine", "label", "kind", "file")
 ONLY, SKIP = "--only", "--skip"
@@ -152,7 +153,7 @@ def scope(selection: Selection, resources: Sequence[Resource], describe: Describ
     if not selection:
         return Scope(tuple(resources))
     refused = {resource.address: selection.refused(describe(resource)) for resource in resources}
-    needs = {r.address: tuple(n for n in r.kind.needs(r.spec) if n.address in refused) for r in resources}
+    needs = {a: tuple(n for n in own if n.address in refused) for a, own in needs_of(resources).items()}
     chosen = [address for address, option in refused.items() if not option]
     brings = _brings(needs)
     planned = _closure(chosen, lambda address: [a for a in brings[address] if refused[a] != SKIP])

@@ -13,6 +13,11 @@ def visible(text: str) -> str:
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def one_line(text: str) -> str:
+    """`visible`, with line breaks written out: a line that others wrote could pass for one of ours."""
+    return visible(text).replace("\n", "\\n")
+
+
 def quoted(text: str, longest: int = LONGEST) -> str:
     """`visible`, and cut where it is longer than a message may be."""
     text = visible(text)

@@ -186,3 +186,22 @@ def test_a_share_is_a_whole_number_of_percent(text: str) -> None:
     make: Callable[..., Guards] = Guards
     with pytest.raises(ValueError, match="max_removals"):
         make(max_removals=text)
+
+
+class Listing(Thing):
+    """Its difference takes others off a list."""
+
+    def diff(self, spec: Spec, state: Any) -> tuple[FieldChange, ...]:
+        return (FieldChange("list", state, "[]", drops=int(state)),)
+
+
+@pytest.mark.parametrize(("deleted", "dropped", "count"), [(0, 3, 0), (0, 4, 4), (3, 3, 0), (2, 5, 5), (5, 2, 5)])
+def test_who_is_taken_off_a_list_counts_as_removed_and_once(deleted: int, dropped: int, count: int) -> None:
+    stage = Stage()
+    for number in range(deleted):
+        stage.put(f"d{number}", Present("x"), wanted=False)
+    spec = Spec(Address("listing", "l"))
+    stage.resources.append(Resource(Listing(), spec))
+    stage.observations[spec.address] = Present(str(dropped))
+    found = removal_refusals(build_plan(stage.scene()), fleet(None), None)
+    assert [f"deactivates {count} of" in refusal.message for refusal in found] == [True] * bool(count)

@@ -45,6 +45,10 @@ def judged(now: str, *given: dict[str, Any]) -> str:
             [{"allow": "30 2 * * *", "for": "1h", "timeZone": "Europe/Berlin"}],
             "closed until 2026-03-29 03:00 Europe/Berlin",
         ),
+        # What lasts for long and begins often is judged as fast.
+        ("2026-06-01 12:00:00", [{"deny": "*/5 * * * *", "for": "30d"}], "closed, and never open again"),
+        ("2026-06-01 12:00:00", [{"allow": "* 9-10 * * *", "for": "2h"}], "open until 2026-06-01 12:59 UTC"),
+        ("2026-06-01 11:00:00", [{"allow": "30 8 1 * *", "for": "20d"}], "open until 2026-06-21 08:30 UTC"),
         # Two hours are two hours, although the clock shows one.
         (
             "2026-03-29 01:30:00",

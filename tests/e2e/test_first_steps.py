@@ -67,6 +67,16 @@ def test_without_a_terminal_it_asks_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_init_says_what_is_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "schemas").touch()
+    ran = fleetctl("init", "--yes", cwd=tmp_path)
+    assert (ran.returncode, "cannot write schemas/fleet.schema.json: File exists" in ran.stderr) == (3, True), ran
+    (tmp_path / "sensors.csv").write_bytes(b"\xff\xfe,\n")
+    ran = fleetctl("init", "other", "--yes", "--machines", "../sensors.csv", cwd=tmp_path)
+    assert (ran.returncode, "save it as CSV in UTF-8" in ran.stderr) == (3, True), ran
+    assert not (tmp_path / "other").exists()
+
+
 def test_on_a_terminal_it_asks_what_no_option_says(tmp_path: Path) -> None:
     main, other = pty.openpty()
     command = [sys.executable, "-m", "reconciler", "init", "--network", "sandbox"]

@@ -82,9 +82,10 @@ def test_results_and_errors_are_lines(tmp_path: Path) -> None:
 
 def test_a_run_starts_its_file_anew_and_leaves_an_open_log_alone(tmp_path: Path) -> None:
     path, other = tmp_path / "events.jsonl", tmp_path / "log"
-    path.write_text("old\n" * 1000)
-    with event_log(path, PLAN.command):
-        pass
+    for record in (100, 0):
+        with event_log(path, PLAN.command) as log:
+            for _ in range(record):
+                log(ResultLine(message="old", exit_code=0))
     assert kinds(path) == ["version"]
     with other.open("w") as file:
         file.write("before\n")
@@ -92,6 +93,15 @@ def test_a_run_starts_its_file_anew_and_leaves_an_open_log_alone(tmp_path: Path)
         with event_log(Path(f"/dev/fd/{file.fileno()}"), PLAN.command):
             pass
     assert other.read_text().startswith("before\n{")
+
+
+@pytest.mark.parametrize("text", ["name: fleet\n", "0x" + "ab" * 32, "{}\n"])
+def test_a_file_that_holds_no_events_is_not_overwritten(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "something"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="holds no events"), event_log(path, "plan"):
+        pass
+    assert path.read_text() == text
 
 
 def test_a_named_pipe_is_read_as_it_happens(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from reconciler.core.exits import Exit
 from reconciler.core.plan import build_plan
 from reconciler.core.ports import Label
 from reconciler.core.selection import EVERYTHING
+from reconciler.core.text import one_line
 from reconciler.engine.ahead import stale
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.execute import Execution, Result
@@ -293,7 +294,7 @@ def _told(options: Options, planned: Planned, result: Result) -> None:
 
 
 def _left(console: Console, text: str, hint: str) -> None:
-    console.print(Text(text, style="yellow"))
+    console.print(Text(one_line(text), style="yellow"))
     if hint:
         console.print(Text(f"  → {hint}"))
 

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ import click
 from reconciler.cli.kits import kit
 from reconciler.cli.options import Command, Options
 from reconciler.cli.shipped import shipped, template
+from reconciler.core.errors import ConfigError
 
 NETWORKS = ("sandbox", "peaq", "agung")
 CIS = ("github", "gitlab")
@@ -135,7 +138,7 @@ def _files(answers: Answers, directory: Path) -> dict[str, str]:
         "schemas/fleet.schema.json": shipped("schemas/fleet.schema.json").read_text(encoding="utf-8"),
         ".gitignore": template("gitignore"),
     }
-    if answers.machines.endswith(".csv") and not (directory / answers.machines).exists():
+    if answers.machines.endswith(".csv") and not (directory / answers.machines).resolve().exists():
         files[answers.machines] = SAMPLE
     return files | (kit(answers.ci, answers.network) if answers.ci in CIS else {})
 
@@ -153,7 +156,7 @@ def _key_of(where: str) -> str:
 
 def _machine_list(machines: str, directory: Path) -> str:
     if not machines.isdecimal():
-        return _machine_set(machines, directory / machines)
+        return _machine_set(machines, (directory / machines).resolve())
     width = max(3, len(machines))
     names = [f"machine-{number:0{width}d}" for number in range(1, int(machines) + 1)]
     lines = [f"  - {{name: {name}, key: {{file: keys/{name}.key}}}}" for name in names]
@@ -162,7 +165,7 @@ def _machine_list(machines: str, directory: Path) -> str:
 
 def _machine_set(file: str, path: Path) -> str:
     """Machines out of a table, called by its first column; by its addresses where it has them."""
-    text = path.read_text(encoding="utf-8-sig") if path.exists() else SAMPLE
+    text = _table(path) if path.exists() else SAMPLE
     columns = [cell.strip() for cell in next(csv.reader(text.splitlines()), [])]
     if not columns:
         raise click.UsageError(f"{path} has no header row")
@@ -172,15 +175,24 @@ def _machine_set(file: str, path: Path) -> str:
     return "\n".join([*lines, f'      name: "machine-{{{first}}}"', f"      {who}"])
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _table(path: Path) -> str:
     try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {type(error).__name__}", hint="save it as CSV in UTF-8") from None
+
+
+def _write(path: Path, text: str) -> None:
+    if os.path.lexists(path):
+        click.echo(f"left alone {path}: it is there already", err=True)
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError:
-        click.echo(f"left alone {path}: it is there already", err=True)
-    else:
-        click.echo(f"wrote {path}")
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}", hint="choose another directory") from None
+    click.echo(f"wrote {path}")
 
 
 def _next_steps(answers: Answers, directory: Path) -> None:
@@ -188,5 +200,5 @@ def _next_steps(answers: Answers, directory: Path) -> None:
     if answers.network == "sandbox":
         steps.insert(0, "fleetctl sandbox up         a whole local peaq; `fleetctl sandbox env` says its variables")
     steps += ["fleetctl plan               shows what apply would do", "fleetctl apply              does it"]
-    here = [] if directory.resolve() == Path.cwd() else [f"cd {directory}"]
+    here = [] if directory.resolve() == Path.cwd() else [f"cd {shlex.quote(str(directory))}"]
     click.echo("\n".join(["Next:", *(f"  {step}" for step in [*here, *steps])]), err=True)

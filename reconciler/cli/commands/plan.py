@@ -11,10 +11,10 @@ import click
 
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.cli.documents import Documented, answered, documented
+from reconciler.cli.handed import OutFile
 from reconciler.cli.leaving import removal_options
 from reconciler.cli.options import Options
 from reconciler.cli.planning import LEGACY, Planned, Wishes, make_plan
-from reconciler.cli.presigned import FILE
 from reconciler.cli.provenance import sources
 from reconciler.cli.render.as_json import plan_data
 from reconciler.cli.render.plan_text import render_plan, render_refusals
@@ -37,7 +37,7 @@ Then = Callable[[Session, Planned, Options], Awaitable[None]]
 @click.option("--allow-token-loss", is_flag=True, help="Plan policy changes even where an agent's key is not at hand")
 @click.option("--ignore-windows", is_flag=True, help="As if every maintenance window were open")
 @click.option("--explain", is_flag=True, help="Say of every field where its value comes from")
-@click.option("--out", type=FILE, help="Save the plan there, for `apply FILE`")
+@click.option("--out", type=OutFile("Plan"), help="Save the plan there, for `apply FILE`")
 @click.option("--sign", is_flag=True, help="Sign what is saved with the operator's key")
 @removal_options
 @selects

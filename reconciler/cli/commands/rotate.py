@@ -108,4 +108,5 @@ def _only(planned: Planned, choice: Choice) -> Planned:
     unpaired = sum(change.action is Action.CREATE for change in chosen)
     notices = (f"{unpaired} pairing(s) do not exist yet; apply makes them",) if unpaired else ()
     changes = tuple(change for change in chosen if change.action is not Action.CREATE)
-    return replace(planned, plan=Plan(changes, planned.plan.gas_price, notices), refusals=())
+    # Nobody moved what is replaced because somebody asks for it.
+    return replace(planned, plan=Plan(changes, planned.plan.gas_price, notices), refusals=(), moved={})

@@ -13,7 +13,7 @@ from reconciler.cli.presigned import FILE
 from reconciler.cli.render.plan_text import render_plan, render_refusals
 from reconciler.cli.render.progress import answer
 from reconciler.core.saved import SavedPlan
-from reconciler.core.text import visible
+from reconciler.core.text import one_line
 from reconciler.kinds import discover
 
 
@@ -21,13 +21,13 @@ from reconciler.kinds import discover
 @click.argument("plan", type=FILE)
 def command(options: Options, plan: Path) -> int:
     """Show a plan that `fleetctl plan --out` saved, whether it is stale or not."""
-    saved = read_plan(plan)
-    answered(options, "plan", json.loads(plan.read_text()))
+    saved, text = read_plan(plan)
+    answered(options, "plan", json.loads(text))
     if not options.text:
         return 0
     console = answer(options)
     for line in _heading(saved):
-        console.print(Text(visible(line), style="dim"))
+        console.print(Text(one_line(line), style="dim"))
     console.print()
     render_plan(saved.plan(discover()), console, verbose=options.verbose > 0)
     render_refusals(saved.refused(), console)

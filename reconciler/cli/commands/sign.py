@@ -12,6 +12,7 @@ from reconciler.adapters.keys import Key, open_key
 from reconciler.adapters.secrets import Secrets
 from reconciler.adapters.sinks import write_private
 from reconciler.cli.commands.sign_request import MOMENT
+from reconciler.cli.handed import OutFile
 from reconciler.cli.options import Command, Options
 from reconciler.cli.presigned import FILE, read_file
 from reconciler.core.errors import ConfigError
@@ -28,7 +29,7 @@ PLACES = {"env": "NAME", "file": "PATH", "keystore": "PATH"}
 @click.option("--key", required=True, help="env:NAME, file:PATH or keystore:PATH")
 @click.option("--password", help="Of the keystore: env:NAME or file:PATH")
 @click.option("--chain-id", type=int, help="Sign for no other chain")
-@click.option("--out", type=FILE, required=True, help="File to write")
+@click.option("--out", type=OutFile("SignedTransactions"), required=True, help="File to write")
 def command(options: Options, request: Path, *, key: str, password: str | None, chain_id: int | None, out: Path) -> int:
     """Sign those transactions of REQUEST that are this key's, after saying what they do. Works offline.
 

@@ -12,9 +12,9 @@ from reconciler.adapters.did_calls import writes_of
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.sinks import write_private
 from reconciler.cli.completing import machine_names
+from reconciler.cli.handed import OutFile
 from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import Planned, Wishes, make_plan
-from reconciler.cli.presigned import FILE
 from reconciler.cli.render.as_json import dump
 from reconciler.cli.render.progress import Meter
 from reconciler.cli.wiring import Project, Session, connected, open_project
@@ -47,7 +47,7 @@ class Export:
 @click.option(
     "--machine", "machines", multiple=True, shell_complete=machine_names, help="Only this machine; may be repeated"
 )
-@click.option("--out", type=FILE, required=True, help="File to write")
+@click.option("--out", type=OutFile("SigningRequest"), required=True, help="File to write")
 @click.option("--fee-headroom", type=HEADROOM, default=3.0, show_default=True, help="Times today's fee, at most")
 @click.option("--no-batch", is_flag=True, help="For an apply with --no-batch")
 def command(options: Options, *, machines: tuple[str, ...], out: Path, fee_headroom: float, no_batch: bool) -> int:

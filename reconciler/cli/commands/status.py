@@ -24,6 +24,7 @@ STYLE = {
     "OutOfSync": "yellow",
     "Parked": "cyan",
     "Suspended": "cyan",
+    "Retired": "dim",
     "Blocked": "red",
     "Unknown": "red",
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.core.change import Action
 from reconciler.core.money import Cost, format_amount
-from reconciler.core.text import visible
+from reconciler.core.text import one_line
 
 Data = Mapping[str, Any]
 """One object of a JSON answer. Its parts may be missing where an older fleetctl wrote it."""
@@ -68,7 +68,7 @@ class Block:
 
 def line(text: object, longest: int = LONGEST) -> str:
     """Text of anybody, on one line, without what steers a display, and not longer than a document can bear."""
-    shown = visible(str(text)).replace("\n", "\\n").replace("\t", " ")
+    shown = one_line(str(text)).replace("\t", " ")
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 

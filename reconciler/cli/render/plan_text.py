@@ -12,6 +12,7 @@ from reconciler.core.effects import Signer
 from reconciler.core.guards import Refusal
 from reconciler.core.money import Cost, format_amount
 from reconciler.core.plan import Plan, PlannedChange
+from reconciler.core.text import one_line
 
 STYLE = {
     Action.CREATE: ("+", "green"),
@@ -151,7 +152,7 @@ def _change(change: PlannedChange, verbose: bool, remarks: Remarks) -> list[Text
     marks = "".join((" !" * change.irreversible, " ↻" * change.rotates, " ▲" * change.widens))
     inner = change.address.name.partition("/")[2]
     label = f"{change.address.kind}{'/' + inner if inner else ''}"
-    line = Text.assemble((f"  {symbol:<3} {label:<22}", style), f"  {_what(change)}", (marks, "bold"))
+    line = Text.assemble((f"  {symbol:<3} {label:<22}", style), f"  {one_line(_what(change))}", (marks, "bold"))
     line.append(remarks.on_resource(change), "dim")
     return [line, *_details(change, verbose, remarks)]
 
@@ -196,7 +197,7 @@ def _value(value: object) -> str:
         return format_amount(value)
     if isinstance(value, tuple):
         return _value(list(value))
-    text = str(value) if not isinstance(value, str) else (value if value else '""')
+    text = one_line(str(value) if not isinstance(value, str) else (value if value else '""'))
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 
 

@@ -67,7 +67,7 @@ class OperatorDid(Kind[Spec, State]):
         if section is not None and not section.publish_fleet:
             return
         prunes = "identities" in fleet.prune
-        keeps = _accounts(machine for machine in fleet.machines if machine.state == "active" or machine.protect)
+        keeps = _accounts(m for m in fleet.machines if m.state == "active" or m.protect or m.suspended)
         drops = None if prunes else _accounts(fleet.retired)
         active, enrols = {machine.operator for machine in fleet.active}, fleet.services.markets is not None
         for name in sorted({machine.operator for machine in fleet.machines} | set(fleet.operators if prunes else ())):
@@ -110,7 +110,8 @@ class OperatorDid(Kind[Spec, State]):
             changes.append(FieldChange("machineId", state.machine_id, spec.machine_id))
         listed, merged = published_ids(state.machines), _merged(spec, state)
         if set(merged) != set(listed or ()) or (merged and listed is None):
-            changes.append(FieldChange("machines", state.machines, _shown(merged), note=_noted(spec, state)))
+            note, drops = _noted(spec, state), len(state.left)
+            changes.append(FieldChange("machines", state.machines, _shown(merged), note=note, drops=drops))
         return tuple(changes)
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
