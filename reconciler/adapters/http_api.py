@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from reconciler.adapters.connections import Connections, trusted
 from reconciler.adapters.exchange import Reply, TooMuch, exchange, pause_of
 from reconciler.adapters.listing import Listings
 from reconciler.adapters.redact import SHORTEST, credentials, host_of
@@ -93,10 +94,14 @@ class HttpApi:
         ours = (api_key,) if api_key and len(api_key) >= SHORTEST else ()
         self._hide = (*ours, *credentials(base))
         headers = {"x-api-key": _header(api_key, name)} if api_key else {}
-        limits = httpx.Limits(max_connections=AT_ONCE + WRITES_AT_ONCE)
-        self._http = httpx.AsyncClient(timeout=timeout, headers=headers, limits=limits, transport=transport)
-        self._slots = asyncio.Semaphore(AT_ONCE)
-        self._write_slots = asyncio.Semaphore(WRITES_AT_ONCE)
+
+        def client(limits: httpx.Limits) -> httpx.AsyncClient:
+            return httpx.AsyncClient(
+                verify=trusted(), timeout=timeout, headers=headers, limits=limits, transport=transport
+            )
+
+        self._reading = Connections(AT_ONCE, client)
+        self._writing = Connections(WRITES_AT_ONCE, client)
         self._sleep = sleep
         self.lists = Listings(self.items)
         self.writes = 0
@@ -108,7 +113,8 @@ class HttpApi:
         return host, parts.netloc.rpartition("@")[2].lower()
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        await self._reading.aclose()
+        await self._writing.aclose()
 
     async def get(self, path: Sequence[str], **params: str | int) -> Mapping[str, Any]:
         """A JSON object; Unreachable after several attempts, Rejected for a clear no."""
@@ -119,16 +125,16 @@ class HttpApi:
         return await until_reached(lambda: self._get(path, params), attempts=ATTEMPTS, sleep=self._sleep)
 
     async def _get(self, path: Sequence[str], params: Mapping[str, str | int]) -> tuple[Mapping[str, Any], int]:
-        async with self._slots:
+        async with self._reading.one() as http:
             try:
-                reply = await self._exchange("GET", path, params=params)
+                reply = await self._exchange(http, "GET", path, params=params)
             except httpx.HTTPError as error:
                 raise self._unreachable(_why(error)) from None
         return self._answer(reply), len(reply.content)
 
-    async def _exchange(self, method: str, path: Sequence[str], **given: Any) -> Reply:
+    async def _exchange(self, http: httpx.AsyncClient, method: str, path: Sequence[str], **given: Any) -> Reply:
         url = self._url(path)
-        return await exchange(self._http, method, url, most=MAX_BODY, seconds=self._timeout, hide=self._hide, **given)
+        return await exchange(http, method, url, most=MAX_BODY, seconds=self._timeout, hide=self._hide, **given)
 
     async def item(self, path: Sequence[str]) -> Mapping[str, Any]:
         """The object inside `{item: …}`."""
@@ -164,8 +170,8 @@ class HttpApi:
         """
         self.writes += 1
         try:
-            async with self._write_slots:
-                response = await self._exchange(method, path, json=body)
+            async with self._writing.one() as http:
+                response = await self._exchange(http, method, path, json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise self._unreachable(type(error).__name__) from None
         except httpx.HTTPError as error:

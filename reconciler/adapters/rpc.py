@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from reconciler.adapters.connections import trusted
 from reconciler.adapters.exchange import TooMuch, exchange, pause_of
 from reconciler.adapters.redact import host_of, secrets_of, without
 from reconciler.adapters.retry import until_reached
@@ -66,7 +67,7 @@ class Rpc:
     ) -> None:
         self._urls = tuple(urls)
         self._timeout = timeout
-        self._http = httpx.AsyncClient(timeout=timeout, transport=transport)
+        self._http = httpx.AsyncClient(timeout=timeout, transport=transport, verify=trusted())
         self._sleep = sleep
         self._waiting: list[_Waiting] = []
         self._slots = asyncio.Semaphore(AT_ONCE)

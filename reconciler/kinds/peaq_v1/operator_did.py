@@ -196,9 +196,9 @@ async def _left(spec: Spec, read: Reader, text: str | None) -> frozenset[str]:
 
 def _merged(spec: Spec, state: State) -> list[str | Output]:
     """Ids already published, foreign ones included and those that left not, then ours as far as there is room."""
-    published = [i for i in dict.fromkeys(published_ids(state.machines) or ()) if i not in state.left]
+    published = dict.fromkeys(i for i in published_ids(state.machines) or () if i not in state.left)
     ours = dict.fromkeys(i for i in spec.machines if not isinstance(i, Never))
-    new = [i for i in ours if i not in set(published)]
+    new = [i for i in ours if i not in published]
     # As many new ids as fit: the more there are, the less they do.
     room = bisect_right(range(1, len(new) + 1), CAPACITY, key=lambda count: len(_text([*published, *new[:count]])))
     return [*published, *new[:room]]
