@@ -5,14 +5,23 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from reconciler.cli.options import Options
 from reconciler.engine.events import Event, Stage
 
 EVERY = 10.0
 """Seconds between lines where there is no terminal."""
-ENDS = (Stage.DONE, Stage.FAILED, Stage.SKIPPED, Stage.PARKED, Stage.UNKNOWN)
+WIDEST = 34
+"""Characters beside the bar: a terminal of 80 holds both."""
 
 
 class Meter:
@@ -23,10 +32,11 @@ class Meter:
         self._title, self._total = title, total
         self._done = 0
         self._quiet = options.quiet
-        self._last = time.monotonic()
+        self._began = self._last = time.monotonic()
         live = not options.quiet and self._console.is_terminal
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn())
-        self._live = Progress(*columns, TimeElapsedColumn(), console=self._console, transient=True) if live else None
+        counted = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn())
+        timed = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(compact=True, elapsed_when_finished=True))
+        self._live = Progress(*counted, *timed, console=self._console, transient=True) if live else None
         self._task = self._live.add_task(title, total=total) if self._live else None
 
     def __enter__(self) -> "Meter":
@@ -45,7 +55,12 @@ class Meter:
         if self._live and self._task is not None:
             self._live.advance(self._task)
         elif not self._quiet and time.monotonic() - self._last >= EVERY:
-            self.say(f"{self._title}: {self._done} of {self._total}")
+            self.say(f"{self._title}: {self._done} of {self._total}{self._pace()}")
+
+    def _pace(self) -> str:
+        """How fast it goes, and how long it will take at that."""
+        rate = self._done / max(time.monotonic() - self._began, 0.001)
+        return f", {rate:.0f}/s, about {max(self._total - self._done, 0) / rate:.0f} s left"
 
     def say(self, text: str) -> None:
         self._last = time.monotonic()
@@ -70,7 +85,7 @@ class Meter:
     def say_live(self, text: str) -> None:
         """Shown beside the bar, or not at all."""
         if self._live and self._task is not None:
-            self._live.update(self._task, description=text[:50])
+            self._live.update(self._task, description=text[:WIDEST])
 
 
 def answer(options: Options) -> Console:
