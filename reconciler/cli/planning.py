@@ -21,7 +21,7 @@ from reconciler.core.guards import Refusal, refusals
 from reconciler.core.ignoring import Ignoring
 from reconciler.core.kind import Resource
 from reconciler.core.money import format_amount
-from reconciler.core.moved import Applied, Movements, movements
+from reconciler.core.moved import Applied, Movements, differing, movements
 from reconciler.core.plan import Plan, PlannedChange, Scene
 from reconciler.core.ports import Reader
 from reconciler.core.removals import removal_refusals
@@ -120,8 +120,14 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
     wei = await _balances(session, plan, reader)
     refused = await _refusals(session, plan, wishes, wei, reader.block)
     refused += [] if wishes.ignore_windows else holding.refusals(project.fleet, plan, now)
-    moved = movements(plan, scene.observations, world.journal.remembered(memory_of(project.fleet)))
-    return Planned(plan, scene, tuple(refused), reader.block, wei, moved)
+    return Planned(plan, scene, tuple(refused), reader.block, wei, _moved(session, plan, scene))
+
+
+def _moved(session: Session, plan: Plan, scene: Scene) -> Movements:
+    # The record of a large fleet is long, and mostly nothing differs.
+    if not any(differing(plan)):
+        return {}
+    return movements(plan, scene.observations, session.world.journal.remembered(memory_of(session.project.fleet)))
 
 
 def memory_of(fleet: Fleet) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -61,14 +61,18 @@ class Movement:
 Movements = Mapping[Address, Movement]
 
 
+def differing(plan: Plan) -> Iterator[PlannedChange]:
+    """What differs from the world, as far as it could be read."""
+    calm = (Action.NO_OP, Action.UNMANAGED)
+    return (change for change in plan.changes if change.action not in calm and not change.unreadable)
+
+
 def movements(
     plan: Plan, observations: Mapping[Address, Observation[object]], records: Mapping[str, str]
 ) -> dict[Address, Movement]:
-    """By change that differs from the world as far as it could be read. `records` hold `Applied.text` by address."""
+    """By change that is `differing`. `records` hold `Applied.text` by address."""
     found: dict[Address, Movement] = {}
-    for change in plan.changes:
-        if change.action in (Action.NO_OP, Action.UNMANAGED) or change.unreadable:
-            continue
+    for change in differing(plan):
         text = records.get(str(change.address))
         teller = _Teller(change, Applied.read(text) if text else None, bool(records), found)
         if (movement := teller.tell(observations.get(change.address))) is not None:
