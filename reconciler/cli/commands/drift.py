@@ -13,7 +13,7 @@ from reconciler.cli.render.drift_text import render_drift
 from reconciler.cli.render.progress import answer
 from reconciler.cli.render.remarks import Remarks
 from reconciler.cli.selecting import Terms, selects
-from reconciler.cli.wiring import Session
+from reconciler.cli.wiring import Session, open_project
 
 
 @click.command("drift", cls=Documented)
@@ -22,7 +22,7 @@ from reconciler.cli.wiring import Session
 def command(options: Options, scan: bool, only: Terms, skip: Terms) -> int:
     """Compare the world with the manifest, and both with the last apply. Exit code 2 where what is chosen differs."""
     # A window holds changes back; that something differs it cannot hide.
-    session, planned = asyncio.run(make(options, only, skip, ignore_windows=True, scan=scan))
+    session, planned = asyncio.run(make(options, open_project(options), only, skip, ignore_windows=True, scan=scan))
     show(options, "drift", session, planned, print_drift)
     return exit_code(planned, detailed=True)
 

@@ -23,7 +23,7 @@ from reconciler.cli.render.remarks import Remarks
 from reconciler.cli.saving import Keeping, chosen_signer
 from reconciler.cli.selecting import Choice, Terms, selected, selects
 from reconciler.cli.unkeyed import without_absent_keys
-from reconciler.cli.wiring import Session, connected, open_project
+from reconciler.cli.wiring import Project, Session, connected, open_project
 from reconciler.core.change import Action
 from reconciler.core.exits import Exit
 from reconciler.engine.events import Event
@@ -52,35 +52,29 @@ def command(
     **given: Any,
 ) -> int:
     """Show what apply would do, what it costs, and what is in the way."""
-    then = _keeping(options, out, Choice.of(given), sign=sign)
+    if sign and out is None:
+        raise click.UsageError("--sign is about what --out saves")
+    project = open_project(options)
+    then = Keeping(out, Choice.of(given), chosen_signer(project) if sign else "") if out else _nothing_else
     # The windows that count for a saved plan are those of the moment at which it is applied.
     opened = ignore_windows or out is not None
-    session, planned = asyncio.run(make(options, then=then, ignore_windows=opened, **given))
+    session, planned = asyncio.run(make(options, project, then=then, ignore_windows=opened, **given))
     if explain:
-        project = session.project
-        planned = replace(planned, sources=sources(project.manifest, project.resources, planned.plan))
+        planned = replace(planned, sources=sources(session.project.manifest, session.project.resources, planned.plan))
     show(options, "plan", session, planned, print_plan)
     if out is not None and not options.quiet:
         click.echo(f"wrote {out}; `fleetctl apply {out}` does just this", err=True)
     return exit_code(planned, detailed=detailed_exitcode)
 
 
-def _keeping(options: Options, out: Path | None, choice: Choice, *, sign: bool) -> Then:
-    if out is not None:
-        return Keeping(out, choice, chosen_signer(open_project(options)) if sign else "")
-    if sign:
-        raise click.UsageError("--sign is about what --out saves")
-    return _nothing_else
-
-
 async def _nothing_else(session: Session, planned: Planned, options: Options) -> None: ...
 
 
 async def make(
-    options: Options, only: Terms, skip: Terms, *, then: Then = _nothing_else, **given: Any
+    options: Options, project: Project, only: Terms, skip: Terms, *, then: Then = _nothing_else, **given: Any
 ) -> tuple[Session, Planned]:
     """A plan, and the session it was made in, closed by now; `given` are wishes."""
-    project = without_absent_keys(open_project(options))
+    project = without_absent_keys(project)
     selection = selected(project, only, skip)
     journal = JournalStore.read_only(options.state_directory / "journal.sqlite")
     with Meter(options, "reading", len(project.resources)) as meter:
