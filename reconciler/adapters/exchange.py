@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 from pydantic_core import from_json
 
+from reconciler.adapters.connections import trusted
+
 SMALL = 1024 * 1024
 """Bytes of an answer that holds one secret or one signature."""
 LONGEST = 2
@@ -93,7 +95,7 @@ def exchange_now(method: str, url: str, *, seconds: float, **given: Any) -> Repl
     """As `exchange`, from a thread that has no loop: one request over a connection of its own."""
 
     async def once() -> Reply:
-        async with httpx.AsyncClient(timeout=seconds) as http:
+        async with httpx.AsyncClient(timeout=seconds, verify=trusted()) as http:
             return await exchange(http, method, url, most=SMALL, seconds=seconds, **given)
 
     with ThreadPoolExecutor(1) as thread:

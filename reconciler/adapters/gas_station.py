@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from reconciler.adapters.connections import trusted
 from reconciler.adapters.exchange import SMALL, Reply, exchange
 from reconciler.adapters.redact import host_of
 from reconciler.adapters.totp import Pace
@@ -55,7 +56,7 @@ class GasStation:
     def __init__(self, url: str, pace: Pace, clock: Clock) -> None:
         self._base = url.rstrip("/")
         self._pace, self._clock = pace, clock
-        self._http = httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False)
+        self._http = httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False, verify=trusted())
         self._turns: defaultdict[Signer, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._ended: dict[Signer, Rejected] = {}
         self._stale: set[Signer] = set()
