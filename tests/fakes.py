@@ -73,9 +73,6 @@ class FakeReader:
         value = _answer(self._world.views.get(key, DEFAULTS.get(name)))
         return tuple(value) if isinstance(value, list) else (value,)
 
-    async def views(self, contract: str, function: str, values: Iterable[object]) -> Sequence[tuple[Any, ...]]:
-        return [await self.view(contract, function, value) for value in values]
-
     async def balance(self, address: str) -> int:
         await asyncio.sleep(0)
         return int(_answer(self._world.balances.get(address, 0)))

@@ -59,9 +59,6 @@ class WorldReader:
         key = (contract, function, args)
         return await self._of_block(key, lambda: self._view(contract, function, args))
 
-    async def views(self, contract: str, function: str, values: Iterable[object]) -> Sequence[tuple[Any, ...]]:
-        return await asyncio.gather(*(self.view(contract, function, value) for value in values))
-
     async def _view(self, contract: str, function: str, args: tuple[object, ...]) -> tuple[Any, ...]:
         to = contract_address(self._contracts, contract)
         hint = f"is there a {contract} at {to} on this network? check network.contracts"

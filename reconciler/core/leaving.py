@@ -9,10 +9,9 @@ from typing import Any
 
 from reconciler.core.fleet import Fleet
 from reconciler.core.ports import Json, Reader
-from reconciler.core.section import ZERO_ADDRESS
+from reconciler.core.section import NAME, ZERO_ADDRESS
 
 DID = re.compile(r"^did:peaq:(0x[0-9a-fA-F]{40})$")
-NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
 LARGEST = 2**256
 DEACTIVATED = 4
 GONE = ("not in the manifest", "retired")
@@ -65,6 +64,13 @@ def published_ids(text: str | None) -> list[str] | None:
         return None
     valid = isinstance(listed, list) and all(type(i) is int or (isinstance(i, str) and i.isdecimal()) for i in listed)
     return [str(i) for i in listed] if valid else None
+
+
+async def owners_of(read: Reader, machine_ids: Iterable[int]) -> list[str]:
+    """The accounts of those of these ids that exist."""
+    function = "getOwnerIfExists(uint256)(address,bool)"
+    found = await read.together(read.view("identityRegistry", function, number) for number in machine_ids)
+    return [account for account, exists in found if exists]
 
 
 async def registered_by(read: Reader, machine_id: str, operators: Iterable[str]) -> str | None:
@@ -132,7 +138,7 @@ def _names(
 
     def wished(account: str) -> str:
         displayed = [str(record.get("displayName")) for record in records.get(account, ())]
-        known = [name for name in (signed.get(account, ""), *displayed) if NAME.match(name) and name not in taken]
+        known = [name for name in (signed.get(account, ""), *displayed) if re.match(NAME, name) and name not in taken]
         return next(iter(known), f"{account[:6]}..{account[-4:]}")
 
     wishes = {account: wished(account) for account in accounts}

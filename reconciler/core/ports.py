@@ -54,10 +54,6 @@ class Reader(Protocol):
         """Result of a contract read; `function` is `name(types)(result types)`, `contract` a role name."""
         ...
 
-    async def views(self, contract: str, function: str, values: Iterable[object]) -> Sequence[tuple[Any, ...]]:
-        """The same contract read for each of several values of its one argument, asked together."""
-        ...
-
     async def balance(self, address: str) -> int:
         """Native balance in wei."""
         ...

@@ -11,7 +11,7 @@ from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
 from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need, Search, Strength
-from reconciler.core.leaving import GONE, former_machines
+from reconciler.core.leaving import GONE, former_machines, owners_of
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS, Loc, Section
@@ -151,12 +151,12 @@ class MachineIdentity(Kind[Spec, State]):
         # Not by logs: the whole history of a live chain is more than its nodes will search.
         (count,) = await read.view("identityRegistry", "totalMachines()(uint256)")
         ids = [i for start in range(1, count + 1, WINDOW) for i in await self._ids(start, count, operator, read)]
-        owners = await read.views("identityRegistry", "getOwnerIfExists(uint256)(address,bool)", ids)
-        return [owner for owner, exists in owners if exists]
+        return await owners_of(read, ids)
 
     async def _ids(self, start: int, count: int, operator: str, read: Reader) -> list[int]:
         window = range(start, min(start + WINDOW, count + 1))
-        found = await read.views("identityRegistry", "operatorOf(uint256)(address)", window)
+        function = "operatorOf(uint256)(address)"
+        found = await read.together(read.view("identityRegistry", function, i) for i in window)
         return [i for i, (account,) in zip(window, found, strict=True) if account.lower() == operator.lower()]
 
     async def identify(self, account: str, read: Reader) -> Found | None:

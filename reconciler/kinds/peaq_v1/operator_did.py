@@ -11,7 +11,7 @@ from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
 from reconciler.core.fleet import Fleet, Machine
 from reconciler.core.kind import Kind, Need, Strength
-from reconciler.core.leaving import published_ids, registered_by
+from reconciler.core.leaving import owners_of, published_ids, registered_by
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc, Section
@@ -134,10 +134,7 @@ class OperatorDid(Kind[Spec, State]):
 
     async def members(self, operator: str, fleet: Fleet, read: Reader) -> Iterable[str]:
         ids = published_ids(await read.attribute(operator, "machines")) or ()
-        owners = await read.views(
-            "identityRegistry", "getOwnerIfExists(uint256)(address,bool)", map(int, dict.fromkeys(ids))
-        )
-        return [owner for owner, exists in owners if exists]
+        return await owners_of(read, map(int, dict.fromkeys(ids)))
 
     async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
         account = machine.operator
