@@ -166,9 +166,12 @@ async def _ask(world: World, calls: Sequence[ChainCall], block: int) -> str:
     if len(raws) > 1 and not world.settings.batch:
         return ""
     raw = raws[0] if len(raws) == 1 else world.chain.pack(raws)
+    sender = world.keyring.address(ChainGroup(tuple(calls)).signer)
     try:
-        outcome = await world.chain.dry_run(world.keyring.address(ChainGroup(tuple(calls)).signer), raw, block)
+        outcome = await world.chain.dry_run(sender, raw, block)
+        # Who cannot pay is told so by the guard of balances, with the sum that is missing.
+        poor = outcome.revert and await world.chain.balance(sender) < sum(r.value for r in raws)
     except Unreachable:
         # Not an answer: it will be simulated again before anything is sent.
         return ""
-    return outcome.revert
+    return "" if poor else outcome.revert

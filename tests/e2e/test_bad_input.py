@@ -192,6 +192,12 @@ CASES = [
     Case("no key at all", key("seventeen horses"), CONFIG, ("machine/air-001", "not a private key", "→")),
     Case("key of bytes", key(b"\xff\xfe\x00"), CONFIG, ("keys/air-001.key", "→")),
     Case("empty key", key(""), CONFIG, ("machine/air-001", "keys/air-001.key", "→")),
+    Case(
+        "a stranger's key",
+        environment(PEAQOS_PRIVATE_KEY=OTHER.key.to_0x_hex()),
+        REFUSED,
+        ("holds 0 PEAQ and needs", "→ send at least"),
+    ),
     Case("another chain", network(chainId=4242), CONFIG, ("is chain 31338; the manifest says 4242", "→")),
     Case(
         "no contract",
