@@ -27,7 +27,7 @@ demo: $(READY)
 
 # The kills come last and alone: they strike at moments, and a crowded machine has others.
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --ignore=tests/chaos
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadgroup --no-loadscope-reorder --ignore=tests/chaos
 	$(BIN)/python -m pytest tests/chaos/test_kill.py
 
 kill: $(READY)

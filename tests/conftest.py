@@ -13,6 +13,19 @@ from reconciler.sandbox.node import free_port
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONGEST = ("test_commands.py", "test_ci_flow.py")
+"""Begun first where several work at once: what begins last is waited for by all."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests share a world, so one worker does them all, unless they say what belongs together."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxInfo]:
     """A whole sandbox, one block per transaction. Shared: make accounts of your own, undo what you switch."""

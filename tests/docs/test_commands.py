@@ -22,7 +22,9 @@ NOT_RUN = {"README.md": 3, "docs/how-to/ci.md": 8, "docs/how-to/large-fleets.md"
 RUNNING = [page for page in PAGES if units(page)]
 
 
-@pytest.mark.parametrize("page", RUNNING, ids=name_of)
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, marks=pytest.mark.xdist_group(name_of(p))) for p in RUNNING], ids=name_of
+)
 def test_the_commands_of_a_page(page: Path, tmp_path: Path) -> None:
     steps = units(page)
     place, scratch = tmp_path / "place", tmp_path / "scratch"
