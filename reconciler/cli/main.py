@@ -92,7 +92,12 @@ def main() -> None:
     """Entry point. Exit codes are those of core/exits.py."""
     # Imports and manifests make many things and little rubbish: looking for it so often takes longer than it saves.
     gc.set_threshold(50_000, 20, 20)
-    sys.exit(run(sys.argv[1:]))
+    # Plugins of other packages have no business where keys are, and looking for them takes its time.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    code = run(sys.argv[1:])
+    # Python looks for rubbish once more before it goes, through all that is to be let go anyway.
+    gc.freeze()
+    sys.exit(code)
 
 
 def run(arguments: list[str], options: Options | None = None) -> int:
