@@ -99,7 +99,8 @@ class OperatorDid(Kind[Spec, State]):
                 yield Need(output.address, Strength.SOFT)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
-        own, listed = await read.attribute(spec.account, "machineId"), await read.attribute(spec.account, "machines")
+        found = await read.attributes(spec.account, ("machineId", "machines"))
+        own, listed = found["machineId"], found["machines"]
         if own is None and listed is None and spec.machine_id is not None:
             return Absent()
         return Present(State(own, listed, await _left(spec, read, listed)))
