@@ -30,8 +30,9 @@ STRANGE = (TypeError, ValueError, KeyError, AttributeError)
 NO_SENSE = "it answered with something of another shape"
 TIP_SHARE = 10
 """Fallback tip: a tenth of the base fee where the node does not suggest one."""
+PENDING = "pending"
 RECENT = 1.0
-"""Seconds for which a newest block is good for others, too: nodes of one chain differ by as much."""
+"""Seconds for which what was read is good for others, too: nodes of one chain differ by as much."""
 TIP_RECENT = 10.0
 """The same for the tip that a node suggests, which it makes from many blocks."""
 
@@ -42,6 +43,7 @@ class RpcChain:
     def __init__(self, rpc: Rpc, contracts: ContractAddresses) -> None:
         self._rpc = rpc
         self._contracts = contracts
+        self._nonces: dict[str, tuple[float, int]] = {}
         self._newest: tuple[float, Block] | None = None
         self._suggested: tuple[float, int] | None = None
 
@@ -105,7 +107,17 @@ class RpcChain:
             raise self._unusable("eth_getBlockByNumber", NO_SENSE) from None
 
     async def nonce(self, address: str, tag: str) -> int:
-        return await self._number("eth_getTransactionCount", address, tag)
+        asked = time.monotonic()
+        number = await self._number("eth_getTransactionCount", address, tag)
+        if tag == PENDING:
+            self._nonces[address] = asked, number
+        return number
+
+    async def next_nonce(self, address: str) -> int:
+        read, number = self._nonces.get(address, (0.0, 0))
+        if time.monotonic() - read < RECENT:
+            return number
+        return await self.nonce(address, PENDING)
 
     async def balance(self, address: str) -> int:
         return await self._number("eth_getBalance", address, "latest")
@@ -147,6 +159,7 @@ class RpcChain:
             raise self._unusable(method, NO_SENSE) from None
 
     async def broadcast(self, raw: str) -> None:
+        self._nonces.clear()
         try:
             await self._rpc.call("eth_sendRawTransaction", raw)
         except RpcError as error:

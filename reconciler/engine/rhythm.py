@@ -1,13 +1,11 @@
-"""When to look for the next block: once, as it comes, where a chain has a rhythm; soon, where blocks follow calls."""
+"""When to look for the next block: once, as it comes, where a chain has a clock; soon, where blocks follow calls."""
 
 from reconciler.core.ports import Block
 
-FIRST, OFTEN, LONGEST = 0.05, 0.25, 1.0
+FIRST, OFTEN, LONGEST = 0.05, 0.33, 1.0
 """Seconds between looks while nothing is known: soon after something was sent, then, and at most."""
 PROMPT = 0.1
 """A block that is not there so many seconds after something was sent does not follow calls, but a clock."""
-SURE = 0.06
-"""Seconds within which the moment of a block is known well enough."""
 LATE = 0.03
 UNSEEN = 3.0
 """Seconds for which nobody looks at most: a reorganisation is to be noticed."""
@@ -19,7 +17,8 @@ class Rhythm:
     def __init__(self) -> None:
         self._stirred = 0.0
         self._missed = 0.0
-        self._period: float | None = None
+        self._period = 0.0
+        """Seconds between blocks; 0 while that is not known."""
         self._came = (0.0, 0.0)
         """The newest block: after the one, and before the other."""
 
@@ -32,30 +31,27 @@ class Rhythm:
         self._missed = asked
 
     def block(self, before: Block | None, head: Block, now: float) -> None:
-        """There was one, `head`, and before it had been `before`."""
-        if before is not None and head.number > before.number and self._missed - self._stirred > PROMPT:
-            self._period = (head.timestamp - before.timestamp) / (head.number - before.number) or None
-        early = self._period is not None and now < self._came[0] + self._period * 0.75
-        if self._period is None or early:
-            # Sooner than the clock should have it, so it has none.
-            self._period = None if early else self._period
-            self._came = (now, now)
-        else:
-            self._came = (min(now, max(self._missed, now - self._period)), now)
-        self._missed = now
+        """There was one, `head`, and `before` had been the newest until then."""
+        blocks = head.number - before.number if before is not None else 0
+        if self._period and now < self._came[0] + self._period / 2:
+            # Sooner than a clock would have it.
+            self._period = 0.0
+        elif before is not None and blocks > 0 and self._missed - self._stirred > PROMPT:
+            self._period = (head.timestamp - before.timestamp) / blocks
+        due = self._came[0] + blocks * self._period
+        self._came = min(now, max(self._missed, due)), now
 
     def pause(self, now: float) -> float:
         """Seconds until the next look."""
-        if self._period is None:
+        if not self._period:
             quiet = now - max(self._stirred, self._came[1])
-            return min(max(FIRST, min(3 * quiet, OFTEN), quiet / 4), LONGEST)
-        return min(self._due(self._period, now), max(LONGEST, self._period / 4), UNSEEN)
+            return min(max(FIRST, min(6 * quiet, OFTEN), quiet / 4), LONGEST)
+        return min(self._due(now), max(LONGEST, self._period / 4), UNSEEN)
 
-    def _due(self, period: float, now: float) -> float:
+    def _due(self, now: float) -> float:
+        """A little before the moment at which the newest one was seen, as it may have been there for a while."""
         after, before = self._came
-        middle, end = (after + before) / 2 + period, before + period
-        if before - after > SURE and middle > now:
-            return middle - now
-        if end > now:
-            return end - now
-        return max(LATE, min(now - end, period / 4, LONGEST))
+        due = before + self._period
+        moments = (due - (before - after) / 4, due)
+        late = max(LATE, min(now - due, self._period / 4, LONGEST))
+        return next((moment - now for moment in moments if moment > now + LATE / 2), late)

@@ -9,7 +9,7 @@ from reconciler.core.errors import Ambiguous, FleetError, Rejected, Unreachable
 from reconciler.core.ports import Block, Mined, Sent
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.rhythm import Rhythm
-from reconciler.engine.world import LINGER, World
+from reconciler.engine.world import World
 
 FIRST, LONGEST = 0.02, 0.5
 """Seconds between looks while depth is waited for."""
@@ -23,6 +23,8 @@ SHRUNK_SECONDS = 3.0
 """Below a block that held a transaction of ours for so long, a chain is taken to have lost it, and not to be late."""
 LOOKS, LOOK_AGAIN = 3, 1.0
 """Times, and seconds between them, before a nonce counts as taken by somebody else."""
+TOGETHER = 0.03
+"""Seconds to wait for others who looked at the world, too: the same answer is for all of them."""
 RESETTLE = 5
 """Times that transactions are chased through reorgs before we give up for now."""
 
@@ -253,7 +255,7 @@ class Watch:
                     await self.steady()
 
     async def _steady(self) -> None:
-        await asyncio.sleep(LINGER)
+        await asyncio.sleep(TOGETHER)
         # From here on it may be too early for newcomers: they start the next one.
         self._check = None
         await self._reorganised_if_moved()
