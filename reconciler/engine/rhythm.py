@@ -6,7 +6,10 @@ FIRST, OFTEN, LONGEST = 0.05, 0.33, 1.0
 """Seconds between looks while nothing is known: soon after something was sent, then, and at most."""
 PROMPT = 0.1
 """A block that is not there so many seconds after something was sent does not follow calls, but a clock."""
+SURE, DRIFT = 0.1, 0.05
+"""Seconds within which the moment of a block is known well enough, and by which that grows with every block."""
 LATE = 0.03
+"""Seconds to look again after a block that is due was not there; twice as long each time."""
 UNSEEN = 3.0
 """Seconds for which nobody looks at most: a reorganisation is to be noticed."""
 
@@ -23,7 +26,7 @@ class Rhythm:
         """The newest block: after the one, and before the other."""
 
     def stir(self, now: float) -> None:
-        """Something was sent: where blocks follow calls, one comes at once."""
+        """Something was sent, or came while more is awaited: where blocks follow calls, one comes at once."""
         self._stirred = max(self._stirred, now)
 
     def nothing(self, asked: float) -> None:
@@ -38,20 +41,21 @@ class Rhythm:
             self._period = 0.0
         elif before is not None and blocks > 0 and self._missed - self._stirred > PROMPT:
             self._period = (head.timestamp - before.timestamp) / blocks
-        due = self._came[0] + blocks * self._period
+        # A block that was late says little of the next, so the moment may be earlier than it seemed.
+        due = self._came[0] + blocks * self._period - DRIFT
         self._came = min(now, max(self._missed, due)), now
 
     def pause(self, now: float) -> float:
         """Seconds until the next look."""
         if not self._period:
-            quiet = now - max(self._stirred, self._came[1])
+            quiet = now - self._stirred
             return min(max(FIRST, min(6 * quiet, OFTEN), quiet / 4), LONGEST)
         return min(self._due(now), max(LONGEST, self._period / 4), UNSEEN)
 
     def _due(self, now: float) -> float:
-        """A little before the moment at which the newest one was seen, as it may have been there for a while."""
+        """When the newest was seen, and a little before that where it may have been there for a while."""
         after, before = self._came
-        due = before + self._period
-        moments = (due - (before - after) / 4, due)
+        due, unsure = before + self._period, before - after
+        moments = (due - unsure / 3 if unsure > SURE else due, due)
         late = max(LATE, min(now - due, self._period / 4, LONGEST))
         return next((moment - now for moment in moments if moment > now + LATE / 2), late)

@@ -150,6 +150,8 @@ class Watch:
         ours = {tx_hash: mined for tx_hash, mined in found.items() if tx_hash in self._flying}
         # Together: one commit of the journal, and those who wait go on at the same moment.
         await asyncio.gather(*(self._world.journal.mined(mined) for mined in ours.values()))
+        if ours:
+            self._rhythm.stir(self._world.clock.now())
         for tx_hash, mined in ours.items():
             flight = self._flying.get(tx_hash)
             if flight is None:
