@@ -214,6 +214,8 @@ class Watch:
         """Transactions whose block is gone go back into flight with the same bytes."""
         self._world.emit(Event(Stage.WAITING, text="the chain was reorganised; looking at every transaction again"))
         self.turns += 1
+        # Nobody goes on with what was the newest block until now.
+        await self._world.chain.head()
         landed, self._landed = self._landed, []
         found = await self._world.chain.mined([f.mined.hash for f in landed if f.mined])
         for flight in landed:
