@@ -1,5 +1,6 @@
 """What a chain can do, judged by calls and not by code: precompiles may have none, and accounts may have some."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from reconciler.core.fleet import Network
 
 NOBODY = "0x00000000000000000000000000000000f1ee7c71"
 BLOCK_NUMBER = "getBlockNumber()(uint256)"
+CHAIN_ID = "getChainId()(uint256)"
 READ_ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
 
 
@@ -25,6 +27,32 @@ class Abilities:
 
 async def probe(chain: RpcChain, rpc: Rpc, network: Network, operators: Sequence[str]) -> Abilities:
     """Raises ConfigError where the chain is another one or a contract is missing, Unreachable where none answers."""
+    block = (await chain.recent()).number
+    answered, batch = await asyncio.gather(_answered(rpc, network, block), _batch(chain, operators, block))
+    # What one packed call shows need not be asked one by one; what it does not show is named.
+    return Abilities(answered or await _one_by_one(chain, rpc, network, block), batch)
+
+
+async def _answered(rpc: Rpc, network: Network, block: int) -> bool:
+    """True where Multicall is on the right chain and gets an answer from every contract."""
+    at = network.contracts
+    if at.multicall is None:
+        return False
+    views = Views(rpc, at.multicall, block)
+    asked = ((at.identity_registry, "minBond()"), (at.identity_staking, "paused()"), (at.machine_nft, "paused()"))
+    try:
+        chain_id, _, *answers = await asyncio.gather(
+            views.read(at.multicall, abi.question(CHAIN_ID, ())),
+            _did(views, network),
+            *(views.read(address, abi.selector(function)) for address, function in asked),
+        )
+        return abi.results(CHAIN_ID, chain_id or b"") == (network.chain_id,) and all(answers)
+    except (Rejected, Unreachable, ConfigError, ValueError):
+        return False
+
+
+async def _one_by_one(chain: RpcChain, rpc: Rpc, network: Network, block: int) -> bool:
+    """Whether Multicall can be used. Raises as `probe`."""
     chain_id = await chain.chain_id()
     if chain_id != network.chain_id:
         raise ConfigError(
@@ -32,9 +60,8 @@ async def probe(chain: RpcChain, rpc: Rpc, network: Network, operators: Sequence
             hint="correct network or its rpcUrl",
         )
     await _contracts(chain, network)
-    block = (await chain.head()).number
     await _did(Views(rpc, None, block), network)
-    return Abilities(await _multicall(rpc, network, block), await _batch(chain, operators, block))
+    return await _multicall(rpc, network, block)
 
 
 async def _contracts(chain: RpcChain, network: Network) -> None:
@@ -76,4 +103,5 @@ async def _multicall(rpc: Rpc, network: Network, block: int) -> bool:
 
 async def _batch(chain: RpcChain, operators: Sequence[str], block: int) -> bool:
     empty = chain.pack([])
-    return all([not (await chain.dry_run(operator, empty, block)).revert for operator in operators])
+    tried = await asyncio.gather(*(chain.dry_run(operator, empty, block) for operator in operators))
+    return all(not outcome.revert for outcome in tried)
