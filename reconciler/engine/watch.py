@@ -277,18 +277,19 @@ class Watch:
             if not self._landed:
                 return
             await self._deep_enough(max(f.mined.block for f in self._landed if f.mined))
-            await self._reorganised_if_moved()
+            await self._reorganised_if_moved(await self._world.chain.recent())
             if not self._flying:
                 await self._close()
                 return
         raise Ambiguous("the chain keeps reorganising", hint="apply again later to settle what was sent")
 
-    async def _reorganised_if_moved(self) -> None:
+    async def _reorganised_if_moved(self, head: Block | None = None) -> None:
         """What is in a block stays as it was for as long as the block has its hash, and so do those below it."""
         if not self._landed:
             return
         newest = max((f.mined for f in self._landed if f.mined), key=lambda mined: mined.block)
-        block = await self._world.chain.block(newest.block)
+        known = head is not None and head.number == newest.block
+        block = head if known else await self._world.chain.block(newest.block)
         if block is None or block.hash != newest.block_hash:
             await self._reorganised()
 
