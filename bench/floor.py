@@ -24,7 +24,7 @@ from reconciler.adapters import abi, aggregate  # noqa: E402
 
 MULTICALL = "0xcA11bde05977b3631167028862bE2a173976CA11"
 DID = "0x0000000000000000000000000000000000000800"
-GROUP, CHAIN_AT_ONCE, MARKETS_AT_ONCE, PAGE = 400, 4, 16, 500
+GROUP, CHAIN_AT_ONCE, MARKETS_AT_ONCE, PAGE = 400, 4, 32, 500
 ID_OF = "machineIdOfOwner(address)(uint256)"
 ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
 BALANCE = "getEthBalance(address)(uint256)"

@@ -23,7 +23,8 @@ MAX_LIST = 256 * 1024 * 1024
 MAX_PAGES = 2_000
 """Bytes and pages of a whole list: more are no list but a trap."""
 SECONDS = 60.0
-AT_ONCE, WRITES_AT_ONCE = 16, 32
+AT_ONCE = 32
+"""Reads that wait for an answer, and as many writes."""
 ATTEMPTS = 4
 TEMPORARY = {
     "PEAQOS_IDENTITY_UNAVAILABLE": "the MCR API does not see the machine yet",
@@ -101,7 +102,7 @@ class HttpApi:
             )
 
         self._reading = Connections(AT_ONCE, client)
-        self._writing = Connections(WRITES_AT_ONCE, client)
+        self._writing = Connections(AT_ONCE, client)
         self._sleep = sleep
         self.lists = Listings(self.items)
         self.writes = 0

@@ -13,7 +13,7 @@ from reconciler.core.errors import Ambiguous, Deferred, FleetError, NotConverged
 from reconciler.core.kind import Resource, Strength
 from reconciler.core.observation import Observation, Present
 from reconciler.core.plan import Plan, PlannedChange, Scene, is_bound, judge, needs_of
-from reconciler.core.ports import Label
+from reconciler.core.ports import Label, Reader
 from reconciler.engine.coded import perform_coded
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.lanes import Lane, Shared
@@ -25,6 +25,8 @@ from reconciler.engine.world import Gauge, Lookout, World
 
 FIRST, LONGEST = 0.05, 5.0
 """Seconds between looks while an effect does not show yet."""
+LOOKS_KEPT = 500
+"""Resources whose dependents may go on with the look that found them as declared: a look holds all that it read."""
 ROUNDS = 3
 """Times a resource is planned afresh when foreign transactions got in its way."""
 
@@ -66,6 +68,15 @@ class Result:
         )
 
 
+@dataclass(frozen=True)
+class Look:
+    """A look at the world: the how-manyth of the run, and the watch's turns before it."""
+
+    number: int
+    reader: Reader
+    turns: int
+
+
 class Execution:
     """One run of one plan."""
 
@@ -84,6 +95,9 @@ class Execution:
         self._burdens = {str(signer): cost.deposit + cost.gas for signer, cost in plan.costs().items()}
         self._riders = _riders(plan) if world.settings.batch else {}
         self._result = Result()
+        self._looks = 0
+        self._seen: dict[Address, Look] = {}
+        """By which look the last resources were found as declared."""
 
     async def run(self) -> Result:
         """Never raises for what goes wrong with a resource: that is in the result."""
@@ -137,11 +151,13 @@ class Execution:
     async def _converge(self, change: PlannedChange) -> None:
         """Look, do what is needed, look again until nothing differs."""
         resource = self._resources[change.address]
+        look = self._handed_on(resource)
         for _ in range(ROUNDS):
-            now = await self._ready(resource)
+            now, look = await self._ready(resource, look or await self._look())
             if now.action is Action.NO_OP:
-                self._result.converged[change.address] = now.resource
+                self._keep(now, look)
                 return
+            look = None
             if not now.action.acts:
                 refused = Deferred if now.action is Action.PARKED else Rejected
                 raise refused(now.reason, reason=now.action)
@@ -154,19 +170,29 @@ class Execution:
                     raise
         raise NotConverged("transactions sent by somebody else with the same key keep getting in the way")
 
-    async def _ready(self, resource: Resource) -> PlannedChange:
+    def _handed_on(self, resource: Resource) -> Look | None:
+        """The look by which the last of what it needs was found as declared: newer than every effect on those."""
+        looks = [self._seen.get(n.address) for n in self._needs[resource.address] if n.address in self._tasks]
+        return max((look for look in looks if look), key=lambda look: look.number) if looks and all(looks) else None
+
+    async def _look(self, block: int = 0) -> Look:
+        """At the world as it is from now on, at `block` or later."""
+        self._looks += 1
+        number, turns = self._looks, self._watch.turns
+        return Look(number, await self._lookout.look(block), turns)
+
+    async def _ready(self, resource: Resource, look: Look) -> tuple[PlannedChange, Look]:
         """What to do, once what it needs can be read: a reorganisation may take that away for a while."""
         waited = Patience(self._world)
         while True:
-            turns = self._watch.turns
-            now = await self._judge(resource)
-            if now.action.acts and await self._watch.steady() != turns:
-                # What we did already was gone while we looked, and it is back, or comes back by itself.
-                continue
-            if NEVER not in set(placeholders(now.steps)):
-                return now
-            if not await waited.more():
-                raise NotConverged("what it needs is no longer there", hint="apply again")
+            now = await self._judge(resource, look)
+            # Else what we did already was gone while we looked, and it is back, or comes back by itself.
+            if not now.action.acts or await self._watch.steady() == look.turns:
+                if NEVER not in set(placeholders(now.steps)):
+                    return now, look
+                if not await waited.more():
+                    raise NotConverged("what it needs is no longer there", hint="apply again")
+            look = await self._look()
 
     async def _steps(self, resource: Resource, change: PlannedChange) -> int:
         """Perform the steps in order; the block at or after which their effect shows."""
@@ -203,7 +229,7 @@ class Execution:
                 raise
             # Waiting for codes takes its time: what is missing now is not what was missing then.
             await self._world.chain.head()
-            now = await self._judge(resource)
+            now = await self._judge(resource, await self._look())
             others = [step.effect.otherwise for step in now.steps if isinstance(step.effect, CodedRequest)]
             if now.action is Action.NO_OP:
                 return 0
@@ -227,12 +253,11 @@ class Execution:
             self._lanes[signer] = Lane(self._shared, signer)
         return self._lanes[signer]
 
-    async def _judge(self, resource: Resource, block: int = 0) -> PlannedChange:
-        """The resource as the world stands now, and with it what it needs."""
-        reader = await self._lookout.look(block)
+    async def _judge(self, resource: Resource, look: Look) -> PlannedChange:
+        """The resource as the world stands there, and with it what it needs."""
         named = {output.address for output in placeholders(resource.spec) if isinstance(output, Output)}
         fresh = [resource, *(self._resources[a] for a in sorted(named) if a in self._tasks)]
-        found = await asyncio.gather(*(observe(each, reader) for each in fresh))
+        found = await asyncio.gather(*(observe(each, look.reader) for each in fresh))
         seen = {each.address: observation for each, observation in zip(fresh, found, strict=True)}
         scene = replace(self._scene, observations=ChainMap(seen, self._observations), denials={})
         return judge(scene, resource, lambda wanted: self._resolve(wanted, scene))
@@ -259,10 +284,19 @@ class Execution:
 
     async def _verify(self, resource: Resource, block: int) -> None:
         waited = Patience(self._world)
-        while (now := await self._judge(resource, block)).action is not Action.NO_OP:
+        look = await self._look(block)
+        while (now := await self._judge(resource, look)).action is not Action.NO_OP:
             if not await waited.more():
                 raise NotConverged(_still(now), hint="plan again to see what differs")
-        self._result.converged[resource.address] = now.resource
+            look = await self._look(block)
+        self._keep(now, look)
+
+    def _keep(self, found: PlannedChange, look: Look) -> None:
+        """It is as declared, by this look."""
+        self._result.converged[found.address] = found.resource
+        self._seen[found.address] = look
+        if len(self._seen) > LOOKS_KEPT:
+            del self._seen[next(iter(self._seen))]
 
     async def _settle(self) -> None:
         try:

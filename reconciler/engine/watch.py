@@ -25,6 +25,8 @@ LOOKS, LOOK_AGAIN = 3, 1.0
 """Times, and seconds between them, before a nonce counts as taken by somebody else."""
 TOGETHER = 0.03
 """Seconds to wait for others who looked at the world, too: the same answer is for all of them."""
+MOST_RISE = (9 / 8) ** 2
+"""Times by which the base fee may be more two blocks later (EIP-1559)."""
 RESETTLE = 5
 """Times that transactions are chased through reorgs before we give up for now."""
 
@@ -41,6 +43,8 @@ class Flight:
     deadline: float
     bump_at: float
     mined: Mined | None = field(default=None)
+    hurried: str = ""
+    """Hash of the bytes that offered too little."""
 
     @property
     def newest(self) -> Sent:
@@ -95,18 +99,18 @@ class Watch:
             self._task = asyncio.ensure_future(self._poll())
 
     async def _poll(self) -> None:
-        clock, waiting = self._world.clock, len(self._flying)
+        clock, landed = self._world.clock, len(self._landed)
         checked = clock.now()
         while self._flying:
             await clock.sleep(self._rhythm.pause(clock.now()))
             try:
                 await self._look()
-                if len(self._flying) < waiting:
+                if len(self._landed) > landed:
                     checked = clock.now()
                 elif clock.now() - checked >= CHECK_AFTER:
                     checked = clock.now()
                     await self._check_all()
-                waiting = len(self._flying)
+                landed = len(self._landed)
                 await self._bump_stuck()
             except Unreachable:
                 self._rhythm.nothing(clock.now())
@@ -133,6 +137,14 @@ class Watch:
         if last is None or not late:
             # Else the node shows the block before its receipts: the same blocks are read again.
             self._last = head
+        self._hurry(head)
+
+    def _hurry(self, head: Block) -> None:
+        """What offers less than the next blocks may ask is offered more now: a node holds it back, or drops it."""
+        for flight in self._flights():
+            if flight.newest.max_fee < head.base_fee * MOST_RISE and flight.hurried != flight.newest.hash:
+                # Where no more may be offered, it is not tried at every block.
+                flight.hurried, flight.bump_at = flight.newest.hash, 0
 
     async def _since(self, last: Block | None, head: Block) -> list[Block]:
         """What is new up to `head`, lowest first. Where that does not stand upon `last`, all is looked up again."""
@@ -170,14 +182,20 @@ class Watch:
     async def _check_all(self) -> None:
         """Look every waiting transaction up by itself: blocks may have been missed, or the pool may have lost it."""
         await self._land(await self._world.chain.mined(list(self._flying)))
-        for flight in {id(f): f for f in self._flying.values()}.values():
-            if await overtaken(self._world, flight.sents):
-                await self._drop(flight)
-            else:
-                await self._remind(flight)
+        await asyncio.gather(*map(self._look_up, self._flights()))
+
+    async def _look_up(self, flight: Flight) -> None:
+        if await overtaken(self._world, flight.sents):
+            await self._drop(flight)
+        else:
+            await self._remind(flight)
+
+    def _flights(self) -> list[Flight]:
+        """Each once, in the order in which they were first sent."""
+        return list({id(flight): flight for flight in self._flying.values()}.values())
 
     async def _remind(self, flight: Flight) -> None:
-        """Hand it over once more. A refusal now says nothing of what became of it before."""
+        """Hand over what offers most. A refusal now says nothing of what became of it before."""
         try:
             await broadcast(self._world, flight.newest)
         except Rejected as error:
@@ -201,14 +219,16 @@ class Watch:
 
     async def _bump_stuck(self) -> None:
         now = self._world.clock.now()
-        for flight in {id(f): f for f in self._flying.values()}.values():
-            if flight.bump is not None and now >= flight.bump_at:
-                flight.bump_at = now + self._world.settings.bump_after
-                bumped = await flight.bump(flight.newest)
-                if bumped is not None:
-                    flight.sents.append(bumped)
-                    self._flying[bumped.hash] = flight
-                    await broadcast(self._world, bumped)
+        stuck = [flight for flight in self._flights() if now >= flight.bump_at]
+        await asyncio.gather(*(self._bumped(flight, flight.bump) for flight in stuck if flight.bump is not None))
+
+    async def _bumped(self, flight: Flight, bump: Bump) -> None:
+        flight.bump_at = self._world.clock.now() + self._world.settings.bump_after
+        bumped = await bump(flight.newest)
+        if bumped is not None:
+            flight.sents.append(bumped)
+            self._flying[bumped.hash] = flight
+            await self._remind(flight)
 
     async def _reorganised(self) -> None:
         """Transactions whose block is gone go back into flight with the same bytes."""

@@ -83,7 +83,7 @@ def _command(binary: Path, port: int, cache: Path, block_time: float) -> list[st
         "--accounts", "1", "--mnemonic-random", "12", "--balance", str(FAUCET_PEAQ),
         # `safe` is one block behind, `finalized` two.
         "--slots-in-an-epoch", "1",
-        "--cache-path", str(cache), "--no-request-size-limit", "--order", "fees",
+        "--cache-path", str(cache), "--no-request-size-limit", "--order", "fifo",
     ]  # fmt: skip
     return [*command, "--block-time", f"{block_time:g}"] if block_time else command
 

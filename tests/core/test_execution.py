@@ -38,6 +38,7 @@ class Service:
     """How often it is to hide, once it is there."""
     block: int = 0
     broken: str = ""
+    snapshots: int = 0
 
     async def send(self, method: str, path: Sequence[str], body: Json | None) -> Json:
         assert body is not None
@@ -119,6 +120,7 @@ def outcomes(service: Service, prepare: Callable[[], None] = lambda: None) -> Ma
     resources = tuple(Resource(kind, spec) for spec in specs)
 
     async def snapshot(block: int) -> Reader:
+        service.snapshots += 1
         return cast(Reader, service)
 
     async def run() -> Mapping[Address, Outcome]:
@@ -168,3 +170,10 @@ def test_the_unforeseen_stops_one_resource_and_no_other() -> None:
     assert found[OTHER].stage is Stage.FAILED
     assert "ZeroDivisionError" in found[OTHER].reason
     assert found[NEEDED].stage is found[NEEDING].stage is Stage.DONE
+
+
+def test_what_needs_a_thing_goes_on_with_the_look_that_found_it() -> None:
+    service = Service()
+    outcomes(service)
+    # Before anything is done, and once after each of the two things that follow one another.
+    assert service.snapshots == 3

@@ -1,9 +1,9 @@
 """What the services read of the sandbox chain, over the dev node's plain JSON-RPC."""
 
 import asyncio
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import httpx
@@ -13,6 +13,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from reconciler.sandbox.config import SandboxConfig
+from reconciler.sandbox.services.line import Call, Line
 
 _ZERO = "0x" + "0" * 40
 # The DID precompile has no "exists": absence is one of these answers, anything else is a failure.
@@ -48,17 +49,16 @@ class ChainView(Protocol):
 
 
 class RpcChain:
-    """A `ChainView` that packs every question of one call into one JSON-RPC batch."""
+    """A `ChainView` that packs what is asked at one time into one JSON-RPC batch."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self._config = config
-        self._ids = itertools.count(1)
-        self._clients: dict[int, httpx.AsyncClient] = {}
+        self._lines: dict[int, Line] = {}
 
     async def machines(self, ids: Sequence[int]) -> list[MachineFacts | None]:
         at = self._config.contracts
         questions = [
-            (to, _calldata(signature, "uint256", machine_id))
+            (to, _calldata(signature, ("uint256",), (machine_id,)))
             for machine_id in ids
             for to, signature in (
                 (at.identity_registry, "getVerificationInfo(uint256)"),
@@ -72,13 +72,13 @@ class RpcChain:
 
     async def attributes(self, wanted: Sequence[tuple[str, str]]) -> list[str | None]:
         data = [
-            _selector("readAttribute(address,bytes)") + encode(["address", "bytes"], [who, name.encode()])
+            _calldata("readAttribute(address,bytes)", ("address", "bytes"), (who, name.encode()))
             for who, name in wanted
         ]
         return [_attribute(answer) for answer in await self._call_all([(self._config.contracts.did, d) for d in data])]
 
     async def machine_of_token(self, token_id: int) -> int:
-        data = _calldata("machineIdOf(uint256)", "uint256", token_id)
+        data = _calldata("machineIdOf(uint256)", ("uint256",), (token_id,))
         (answer,) = await self._call_all([(self._config.contracts.machine_nft, data)])
         return 0 if "error" in answer else int(_decode(["uint256"], answer)[0])
 
@@ -108,33 +108,25 @@ class RpcChain:
             [("eth_call", [{"to": to, "data": "0x" + data.hex()}, "latest"]) for to, data in questions]
         )
 
-    async def _post(self, calls: Sequence[tuple[str, list[Any]]]) -> list[dict[str, Any]]:
-        batch = [
-            {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params} for method, params in calls
-        ]
-        if not batch:
-            return []
+    async def _post(self, calls: Sequence[Call]) -> list[dict[str, Any]]:
+        # One line per event loop: an idle connection must not outlive the loop it was made in.
+        key = id(asyncio.get_running_loop())
+        if key not in self._lines:
+            self._lines[key] = Line(self._config.node_url)
         try:
-            response = await self._client().post(self._config.node_url, json=batch)
-            by_id = {answer["id"]: answer for answer in response.raise_for_status().json()}
-            return [by_id[call["id"]] for call in batch]
+            return await asyncio.gather(*map(self._lines[key].ask, calls))
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as problem:
             raise ChainUnavailable("the chain node does not answer") from problem
 
-    def _client(self) -> httpx.AsyncClient:
-        """One client per event loop: an idle connection must not outlive the loop it was made in."""
-        key = id(asyncio.get_running_loop())
-        if key not in self._clients:
-            self._clients[key] = httpx.AsyncClient(timeout=10, trust_env=False)
-        return self._clients[key]
+
+# What is asked and answered again and again is laid out and read once: that takes longer than all else here.
+_kept = lru_cache(maxsize=65_536)
+_checksummed = _kept(to_checksum_address)
 
 
-def _selector(signature: str) -> bytes:
-    return bytes(keccak(text=signature)[:4])
-
-
-def _calldata(signature: str, kind: str, value: Any) -> bytes:
-    return _selector(signature) + encode([kind], [value])
+@_kept
+def _calldata(signature: str, kinds: tuple[str, ...], values: tuple[Any, ...]) -> bytes:
+    return bytes(keccak(text=signature)[:4]) + encode(kinds, values)
 
 
 def _facts(machine_id: int, answers: list[dict[str, Any]]) -> MachineFacts | None:
@@ -146,9 +138,9 @@ def _facts(machine_id: int, answers: list[dict[str, Any]]) -> MachineFacts | Non
     (token_id,) = _decode(["uint256"], answers[3])
     return MachineFacts(
         machine_id=machine_id,
-        wallet=to_checksum_address(wallet),
-        owner=to_checksum_address(owner),
-        operator=None if operator == _ZERO else to_checksum_address(operator),
+        wallet=_checksummed(wallet),
+        owner=_checksummed(owner),
+        operator=None if operator == _ZERO else _checksummed(operator),
         status=status,
         bonded=bonded,
         token_id=token_id,
@@ -174,9 +166,14 @@ def _said(error: dict[str, Any]) -> str:
 
 def _decode(kinds: list[str], answer: dict[str, Any]) -> tuple[Any, ...]:
     try:
-        return decode(kinds, bytes.fromhex(str(_result(answer)).removeprefix("0x")))
+        return _decoded(tuple(kinds), str(_result(answer)))
     except (DecodingError, ValueError) as problem:
         raise ChainUnavailable("a contract did not answer as expected") from problem
+
+
+@_kept
+def _decoded(kinds: tuple[str, ...], data: str) -> tuple[Any, ...]:
+    return decode(kinds, bytes.fromhex(data.removeprefix("0x")))
 
 
 def _result(answer: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from eth_utils.address import is_hex_address, to_checksum_address
 
@@ -22,6 +23,7 @@ class Reference:
     machine_id: int | None = None
 
 
+@lru_cache(maxsize=65_536)
 def parse_reference(text: str) -> Reference | None:
     """The reference in its first-generation forms, or nothing."""
     address = text.removeprefix(_DID)
