@@ -44,6 +44,9 @@ class Full:
     async def head(self, tag: str = "latest") -> Block:
         return self.blocks[-1]
 
+    async def recent(self, number: int = 0) -> Block:
+        return self.blocks[-1]
+
     async def block(self, number: int) -> Block | None:
         return self.blocks[number]
 
@@ -66,7 +69,8 @@ class Full:
             self.pool = [sent for sent in self.pool if sent not in paying]
             number = len(self.blocks)
             hashes = tuple(sent.hash for sent in paying)
-            self.blocks.append(Block(number, f"b{number}", number, self.base_fee, 15_000_000, hashes))
+            parent = f"b{number - 1}"
+            self.blocks.append(Block(number, f"b{number}", number, self.base_fee, 15_000_000, hashes, parent))
             self.base_fee = int(self.base_fee * self.rise)
             await self.clock.sleep(1)
 
