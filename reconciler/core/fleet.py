@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from reconciler.core.identity import Identity, ProtocolBlock, account_identity
 from reconciler.core.money import Amount
 from reconciler.core.rules import Ignored, LabelValue, Move, Window, origins
 from reconciler.core.section import EvmAddress, Name, Section
@@ -156,6 +157,8 @@ class Agent(Section):
     """Needed to pair and to rotate; without it those steps are parked."""
 
 
+Protocol = Literal["v1", "v2"]
+
 Prunable = Literal["pairings", "records", "identities"]
 """What may be removed although the manifest never named it (`Kind.prunable`)."""
 
@@ -212,6 +215,8 @@ class Machine(Section):
     """Where the machine's own key is kept; without one its own steps are parked."""
     custody: Literal["key", "none"] = "key"
     """`none`: nobody will ever sign for this machine, so it gets its identity and NFT only."""
+    protocol: Protocol | None = None
+    """The protocol it lives by, where that is not the fleet's."""
     operator: Name = "default"
     """Which of the operators registers it."""
     labels: Mapping[Name, LabelValue] = {}
@@ -234,8 +239,8 @@ class Fleet(Section):
     name: Name
     """What the fleet is called."""
     network: Network
-    protocol: Literal["v1"] = "v1"
-    """The protocol of the machines; must be written out where real money moves."""
+    protocol: Protocol = "v1"
+    """The protocol of the machines; must be written out where real money moves. v1 is peaq's legacy one."""
     services: Services = Services()
     """The services of peaq that this fleet uses."""
     operators: Mapping[Name, Operator]
@@ -277,6 +282,19 @@ class Fleet(Section):
 
     def operator_of(self, machine: Machine) -> Operator:
         return self.operators[machine.operator]
+
+    def of(self, protocol: Protocol) -> tuple[Machine, ...]:
+        """The machines that live by this protocol."""
+        return tuple(machine for machine in self.machines if (machine.protocol or self.protocol) == protocol)
+
+    def serving(self, protocol: Protocol) -> tuple[Machine, ...]:
+        """Those of them that are in service, or are to be."""
+        return tuple(machine for machine in self.of(protocol) if machine.state == "active")
+
+    def identity_of(self, machine: Machine) -> Identity:
+        """Who the machine is to the services."""
+        block = machine.section(ProtocolBlock)
+        return account_identity(machine) if block is None else block.identity(machine, self)
 
 
 class Mistake(BaseModel):

@@ -60,7 +60,7 @@ class MachineDid(Kind[Spec, State]):
     within = "attributes"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        for machine in fleet.active:
+        for machine in fleet.serving("v1"):
             if machine.custody != "none":
                 address = Address(self.name, machine.name)
                 operator = fleet.operator_of(machine).address

@@ -55,7 +55,7 @@ class MachineIdentity(Kind[Spec, State]):
     prunable = "identities"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        for machine in fleet.machines:
+        for machine in fleet.of("v1"):
             section = machine.section(StatusSection) or StatusSection()
             yield Spec(
                 Address(self.name, machine.name),

@@ -30,7 +30,7 @@ class OperatorIdentity(Kind[Spec, State]):
     of_machine = False
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        for name in sorted({machine.operator for machine in fleet.active}):
+        for name in sorted({machine.operator for machine in fleet.serving("v1")}):
             bond = Output(Address("registry", "v1"), "min_bond")
             yield Spec(Address(self.name, name), fleet.operators[name].address or "", bond)
 

@@ -30,7 +30,8 @@ class Registry(Kind[Spec, State]):
     of_machine = False
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        yield Spec(Address(self.name, "v1"))
+        if fleet.of("v1"):
+            yield Spec(Address(self.name, "v1"))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
         (bond,) = await read.view("identityRegistry", "minBond()(uint256)")
