@@ -294,7 +294,9 @@ class Fleet(Section):
     def identity_of(self, machine: Machine) -> Identity:
         """Who the machine is to the services."""
         block = machine.section(ProtocolBlock)
-        return account_identity(machine) if block is None else block.identity(machine, self)
+        if block is not None:
+            return block.identity(machine.name)
+        return account_identity(machine.name, f"{machine.address}", provable=machine.custody != "none")
 
 
 class Mistake(BaseModel):

@@ -1,13 +1,9 @@
 """Who a machine is to the services, whatever protocol it lives by: asked for through the fleet."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from reconciler.core.address import Address
 from reconciler.core.section import Section
-
-if TYPE_CHECKING:
-    from reconciler.core.fleet import Fleet, Machine
 
 
 @dataclass(frozen=True)
@@ -27,16 +23,12 @@ class Identity:
 class ProtocolBlock(Section):
     """A machine's protocol block, where its identity is not made of its own account."""
 
-    def identity(self, machine: "Machine", fleet: "Fleet") -> Identity:
-        """Who the machine is. Pure: known before anything exists."""
+    def identity(self, name: str) -> Identity:
+        """Who the machine of this name is. Pure: known before anything exists."""
         raise NotImplementedError
 
 
-def account_identity(machine: "Machine") -> Identity:
+def account_identity(name: str, account: str, *, provable: bool) -> Identity:
     """The identity of a machine that is known by its own account."""
-    return Identity(
-        f"did:peaq:{machine.address}",
-        Address("machine_identity", machine.name),
-        Address("machine_did", machine.name),
-        machine.custody != "none",
-    )
+    made, shown = Address("machine_identity", name), Address("machine_did", name)
+    return Identity(f"did:peaq:{account}", made, shown, provable)
