@@ -26,7 +26,7 @@ HOMES = {
     "web3": ("adapters", "sandbox"),
     "eth_abi": ("adapters", "sandbox"),
     "eth_account": ("adapters", "sandbox"),
-    "eth_hash": ("adapters", "sandbox"),
+    "eth_hash": ("core", "adapters", "sandbox"),
     "eth_keys": ("adapters", "sandbox"),
     "eth_typing": ("adapters", "sandbox"),
     "eth_utils": ("adapters", "sandbox"),

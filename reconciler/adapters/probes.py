@@ -9,7 +9,7 @@ from reconciler.adapters.redact import host_of
 from reconciler.adapters.rpc import Rpc
 from reconciler.adapters.views import Views
 from reconciler.core.errors import ConfigError, Rejected, Unreachable
-from reconciler.core.fleet import Network
+from reconciler.core.fleet import ROLES, Network, Protocol
 
 NOBODY = "0x00000000000000000000000000000000f1ee7c71"
 BLOCK_NUMBER = "getBlockNumber()(uint256)"
@@ -23,7 +23,9 @@ class Abilities:
     """True where every operator may call Batch."""
 
 
-async def probe(chain: RpcChain, rpc: Rpc, network: Network, operators: Sequence[str]) -> Abilities:
+async def probe(
+    chain: RpcChain, rpc: Rpc, network: Network, protocols: Sequence[Protocol], operators: Sequence[str]
+) -> Abilities:
     """Raises ConfigError where the chain is another one or a contract is missing, Unreachable where none answers."""
     chain_id = await chain.chain_id()
     if chain_id != network.chain_id:
@@ -31,19 +33,16 @@ async def probe(chain: RpcChain, rpc: Rpc, network: Network, operators: Sequence
             f"the node at {host_of(network.rpc_urls[0])} is chain {chain_id}; the manifest says {network.chain_id}",
             hint="correct network or its rpcUrl",
         )
-    await _contracts(chain, network)
+    await _contracts(chain, network, protocols)
     block = (await chain.head()).number
-    await _did(Views(rpc, None, block), network)
+    if "v1" in protocols:
+        await _did(Views(rpc, None, block), network)
     return Abilities(await _multicall(rpc, network, block), await _batch(chain, operators, block))
 
 
-async def _contracts(chain: RpcChain, network: Network) -> None:
-    roles = {
-        "identityRegistry": network.contracts.identity_registry,
-        "identityStaking": network.contracts.identity_staking,
-        "machineNft": network.contracts.machine_nft,
-    }
-    for role, address in roles.items():
+async def _contracts(chain: RpcChain, network: Network, protocols: Sequence[Protocol]) -> None:
+    for role in (role for protocol in protocols for role in ROLES[protocol]):
+        address = network.contracts.at(role)
         if await chain.code(address) in ("0x", ""):
             raise ConfigError(f"there is no contract at {address} ({role})", hint=f"correct network.contracts.{role}")
 

@@ -25,10 +25,12 @@ class _Waiting:
 class Views:
     """Reads at one block. `multicall` is None where it cannot be used: then each read is an eth_call of its own."""
 
-    def __init__(self, rpc: Rpc, multicall: str | None, block: int) -> None:
+    def __init__(self, rpc: Rpc, multicall: str | None, block: int, moment: int = 0) -> None:
         self._rpc = rpc
         self._multicall = multicall
         self.block = block
+        self.moment = moment
+        """The block's time, in seconds since the epoch."""
         self._block = hex(block)
         self._waiting: list[_Waiting] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -115,7 +117,7 @@ class Outlook:
     def at(self, block: Block) -> Views:
         # By hash: after a reorganisation another block has the same number.
         if self._views is None or self._head != block.hash:
-            self._head, self._views = block.hash, Views(self._rpc, self._multicall, block.number)
+            self._head, self._views = block.hash, Views(self._rpc, self._multicall, block.number, block.timestamp)
         return self._views
 
 

@@ -161,7 +161,9 @@ async def connected(
         station = _station(project)
         if station is not None:
             stack.push_async_callback(station.aclose)
-        abilities = await probe(chain, rpc, network, [o.address or "" for o in fleet.operators.values()])
+        abilities = await probe(
+            chain, rpc, network, fleet.protocols, [o.address or "" for o in fleet.operators.values()]
+        )
         sink = _sink(fleet, options.file.parent, project.secrets)
         # What was kept under the old name of a machine is found under it.
         kept, receipts = RenamedSink(sink, fleet.renamed), RenamedJournal(journal, fleet.renamed)

@@ -256,7 +256,7 @@ def _paid(effect: Effect) -> int:
     if isinstance(effect, CodedRequest):
         return effect.wei
     calls = effect.calls if isinstance(effect, ChainGroup) else ()
-    return sum(call.value for call in calls if isinstance(call.value, int))
+    return sum(call.pays for call in calls)
 
 
 def _missing_key(effect: Effect, scene: Scene) -> Signer | None:

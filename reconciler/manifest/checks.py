@@ -118,7 +118,8 @@ def _all_addresses(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
 
 
 def _holds_addresses(loc: Loc) -> bool:
-    return str(loc[-1]).lower().endswith("address") or loc[:2] == ("network", "contracts")
+    named = str(loc[-1]).lower().endswith("address") or loc[:2] == ("network", "contracts")
+    return named or ("v2" in loc and loc[-1] in ("manufacturer", "owner", "controller"))
 
 
 def _looks(value: str) -> bool:

@@ -117,7 +117,7 @@ async def _asked(
 
 def _short(planned: Planned, group: ChainGroup, account: str, asked: Collection[Draft]) -> str:
     """Why the wallet cannot pay for this, whatever the plan sends to it included, or ""."""
-    worst = sum(call.deposit for call in group.calls) + sum(draft.gas * draft.fees.max_fee for draft in asked)
+    worst = sum(call.taken for call in group.calls) + sum(draft.gas * draft.fees.max_fee for draft in asked)
     held = planned.wei[group.signer] + planned.plan.incoming().get(account.lower(), 0)
     if held >= worst:
         return ""
