@@ -73,7 +73,7 @@ def test_hovers_say_what_a_key_is_for(lsp: Editor) -> None:
 
 def test_keys_and_words_are_completed(lsp: Editor) -> None:
     path = Path("/tmp/complete.yaml")
-    lsp.diagnostics(path, HEAD + "machines:\n  - name: a\n    \n    v1:\n      custody: \n")
-    assert {"address", "key", "market", "metadata", "pairings"} <= set(lsp.completions(path, FIRST + 2, 5))
-    assert {"key", "none"} <= set(lsp.completions(path, FIRST + 4, 15))
-    assert {"machineSets", "agents", "tokens"} <= set(lsp.completions(path, FIRST + 5, 1))
+    lsp.diagnostics(path, HEAD + "machines:\n  - name: a\n    \n    state: \n")
+    assert {"address", "key", "market", "pairings", "v1"} <= set(lsp.completions(path, FIRST + 2, 5))
+    assert {"active", "retired"} <= set(lsp.completions(path, FIRST + 3, 12))
+    assert {"machineSets", "agents", "tokens"} <= set(lsp.completions(path, FIRST + 4, 1))
