@@ -53,7 +53,7 @@ POLICY = {"allowedSkillKeys": ["pyth-price-feed"], "perTransactionLimit": 5, "da
 MARKET = {"machineType": "dock", "runtimeProfile": "linux-arm64", "capabilities": ["price-feed"]}
 PAIRING = {"agentProvider": "anthropic", "agentRole": "ops"}
 HEAD = """\
-apiVersion: fleetctl/v1alpha1
+apiVersion: fleetctl/v1
 kind: Fleet
 name: docks
 network: sandbox

@@ -217,7 +217,7 @@ async def _pending(base: Options, text: str, reader: Reader) -> tuple[str, ...]:
         file.write(text)
         file.flush()
         try:
-            project = open_project(replace(base, file=Path(file.name)))
+            project = open_project(replace(base, file=Path(file.name), quiet=True))
         except ManifestError as error:
             problem = error.problems[0]
             message = f"what was read makes no good manifest: {problem.message} ({problem.hint})"

@@ -33,6 +33,7 @@ from reconciler.adapters.totp import Pace, UsedSteps
 from reconciler.adapters.vault import VaultSink
 from reconciler.adapters.views import Outlook
 from reconciler.cli.options import Options
+from reconciler.cli.reading import read_manifest
 from reconciler.core.effects import Signer
 from reconciler.core.errors import ConfigError, Unreachable
 from reconciler.core.fleet import Agent, Fleet, KeyRef, Machine, Operator, Service
@@ -43,7 +44,7 @@ from reconciler.engine.world import Settings, World
 from reconciler.kinds import discover
 from reconciler.kinds.markets.session_token import TokensSection
 from reconciler.manifest.expand import expand
-from reconciler.manifest.parse import Manifest, load
+from reconciler.manifest.parse import Manifest
 
 HoldingT = TypeVar("HoldingT", Operator, Agent, Machine)
 LAG_SECONDS, STILL_SECONDS = 30, 13
@@ -87,10 +88,6 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-
-
-def read_manifest(options: Options, environ: Mapping[str, str] | None) -> Manifest:
-    return load(options.file, discover(), environ, checksum=checksum)
 
 
 def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> Project:

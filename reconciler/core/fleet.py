@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic.alias_generators import to_snake
 
 from reconciler.core.errors import ConfigError
-from reconciler.core.identity import Identity, ProtocolBlock, account_identity
+from reconciler.core.identity import Custody, Identity, ProtocolBlock, account_identity
 from reconciler.core.money import Amount
 from reconciler.core.rules import Ignored, LabelValue, Move, Window, origins
 from reconciler.core.section import EvmAddress, Name, Section
@@ -243,8 +243,6 @@ class Machine(Section):
     """May be left out where the key gives it."""
     key: KeyRef | None = None
     """Where the machine's own key is kept; without one its own steps are parked."""
-    custody: Literal["key", "none"] = "key"
-    """`none`: nobody will ever sign for this machine, so it gets its identity and NFT only."""
     protocol: Protocol | None = None
     """The protocol it lives by, where that is not the fleet's."""
     operator: Name = "default"
@@ -261,6 +259,18 @@ class Machine(Section):
     """Nothing of this machine may be removed, replaced, archived or deactivated while this stands here."""
     metadata: Metadata = Metadata()
     """What the machine says of itself, in any protocol."""
+
+    @property
+    def has_account(self) -> bool:
+        """Whether it is an account on the chain, and not only an entry in a registry."""
+        block = self.section(ProtocolBlock)
+        return block is None or block.has_account
+
+    @property
+    def signs(self) -> bool:
+        """False where nobody will ever sign as this machine."""
+        custody = self.section(Custody)
+        return self.has_account and (custody is None or custody.custody != "none")
 
 
 class Fleet(Section):
@@ -332,7 +342,7 @@ class Fleet(Section):
         block = machine.section(ProtocolBlock)
         if block is not None:
             return block.identity(machine.name)
-        return account_identity(machine.name, f"{machine.address}", provable=machine.custody != "none")
+        return account_identity(machine.name, f"{machine.address}", provable=machine.signs)
 
 
 class Mistake(BaseModel):

@@ -1,6 +1,7 @@
 """Who a machine is to the services, whatever protocol it lives by: asked for through the fleet."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from reconciler.core.address import Address
 from reconciler.core.section import Section
@@ -26,6 +27,18 @@ class ProtocolBlock(Section):
     def identity(self, name: str) -> Identity:
         """Who the machine of this name is. Pure: known before anything exists."""
         raise NotImplementedError
+
+    @property
+    def has_account(self) -> bool:
+        """Whether the machine signs for itself, and so has an account of its own."""
+        return False
+
+
+class Custody(Section):
+    """Whose key signs for a machine that is known by its own account."""
+
+    custody: Literal["key", "none"] = "key"
+    """`none`: nobody will ever sign for this machine, so it gets its identity and NFT only."""
 
 
 def account_identity(name: str, account: str, *, provable: bool) -> Identity:

@@ -7,6 +7,7 @@ from typing import Any
 from reconciler.manifest.adopted import Additions
 from reconciler.manifest.emit import comment, entry
 from reconciler.manifest.graft import machine_lines, named_lines
+from reconciler.manifest.upgrade import CURRENT
 
 NO_KEY = "Plans need no key. To apply, say where it is kept, for example `key: {env: PEAQOS_PRIVATE_KEY}`."
 NO_FUNDING = "How wallets are topped up cannot be read back; to have it done, write under v1 for example:"
@@ -29,14 +30,14 @@ class Head:
 
 def skeleton(head: Head) -> str:
     """A manifest of nothing, through which the world can be read."""
-    lines = ["apiVersion: fleetctl/v1alpha1", "kind: Fleet", "name: imported"]
+    lines = [f"apiVersion: {CURRENT}", "kind: Fleet", "name: imported"]
     lines += [*entry("network", head.network), "protocol: v1", *entry("services", head.services)]
     return "\n".join([*lines, *entry("operators", {n: {"address": a} for n, a in head.operators.items()}), ""])
 
 
 def fresh(head: Head, additions: Additions, said: str) -> str:
     """The whole manifest; `said` tells what it was made from."""
-    lines = [comment(said), "apiVersion: fleetctl/v1alpha1", "kind: Fleet", "name: imported"]
+    lines = [comment(said), f"apiVersion: {CURRENT}", "kind: Fleet", "name: imported"]
     lines += [*entry("network", head.network), "protocol: v1", ""]
     lines += _services(head) + _operators(head)
     lines += [line for key, value in additions.fleet.items() for line in entry(key, value)]

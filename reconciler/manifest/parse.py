@@ -41,6 +41,8 @@ class Manifest:
     digest: str
     """SHA-256 over all these files."""
     notices: tuple[str, ...]
+    form: str
+    """The older form that it is written in, or ""."""
     origin: Origins
 
     def problem(self, loc: Loc, message: str, hint: str = "") -> Problem:
@@ -85,7 +87,8 @@ def load(
         _ask_kinds(fleet, kinds, draft)
     if fleet is None or problems:
         raise ManifestError(problems.sorted())
-    return Manifest(fleet, path, tuple(draft.texts), _digest(draft.texts), tuple(draft.notices), draft.origins)
+    files, notices = tuple(draft.texts), tuple(draft.notices)
+    return Manifest(fleet, path, files, _digest(draft.texts), notices, draft.form, draft.origins)
 
 
 def _checked(model: type[Fleet], draft: Draft) -> Fleet | None:

@@ -228,7 +228,7 @@ class Yard:
         self.world.fund(self.operator.address, peaq)
         self.write_key("ops", self.agent)
         self.manifest = {
-            "apiVersion": "fleetctl/v1alpha1", "kind": "Fleet", "name": self.name, "network": "sandbox",
+            "apiVersion": "fleetctl/v1", "kind": "Fleet", "name": self.name, "network": "sandbox",
             "services": {
                 "markets": {"url": "${PEAQOS_ORCHESTRATION_URL}", "apiKey": {"env": "PEAQOS_API_KEY"}},
                 "mcr": {"url": "${PEAQOS_MCR_API_URL}"},

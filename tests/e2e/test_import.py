@@ -48,7 +48,7 @@ def odd_fleet(new_yard: MakeYard) -> Yard:
     )
     yard.add("bare")["pairings"] = []
     yard.machine("bare")["market"] = None
-    yard.add("silent", key=False)["custody"] = "none"
+    yard.add("silent", key=False)["v1"] = {"custody": "none"}
     yard.machine("silent")["pairings"] = []
     yard.add("old")["pairings"] = []
     yard.add("off")
@@ -135,7 +135,7 @@ def test_the_quick_start_is_imported_whole(new_yard: MakeYard) -> None:
 
 HAND_WRITTEN = """\
 # Our fleet. Ask Ada before you touch it.
-apiVersion: fleetctl/v1alpha1
+apiVersion: fleetctl/v1
 kind: Fleet
 name: ours   # the name of our fleet
 network: {preset: sandbox, rpcUrl: "%(rpc)s"}

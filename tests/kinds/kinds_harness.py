@@ -42,7 +42,7 @@ ACCOUNTS = {
     "UPAGENT2": "0x00000000000000000000000000000000000000A2",
 }
 HEAD = """\
-apiVersion: fleetctl/v1alpha1
+apiVersion: fleetctl/v1
 kind: Fleet
 name: test
 network: sandbox

@@ -25,7 +25,7 @@ FLEETS = [
         """
 v1: {funding: {from: gasStation, below: 0.05 PEAQ, to: 0.2 PEAQ}}
 machines:
-  - {name: m1, address: "@m1", custody: none}
+  - {name: m1, address: "@m1", v1: {custody: none}}
   - {name: m2, address: "@m2", v1: {status: deactivated, attributes: {a: "1", b: null}}}
 """,
         """

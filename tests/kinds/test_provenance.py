@@ -13,7 +13,7 @@ from reconciler.manifest.parse import load
 from reconciler.manifest.provenance import BUILT_IN
 
 FLEET = """\
-apiVersion: fleetctl/v1alpha1
+apiVersion: fleetctl/v1
 kind: Fleet
 name: test
 network: sandbox

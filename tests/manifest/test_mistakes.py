@@ -43,7 +43,8 @@ MISTAKES = [
     (ONE + "    pairings: {agent: ops}\n", 9, 15, "expected a list, got a mapping", ""),
     (ONE + "    pairings: [{agent: ops, role: x, delegationPolicy: p}]\n", 9, 24, "ops", ""),
     (ONE + "    operator: defualt\n", 9, 15, "unknown operator `defualt`", "`default`"),
-    (ONE + "    custody: nobody\n", 9, 14, "must be one of `key`, `none`", ""),
+    (ONE + "    v1: {custody: nobody}\n", 9, 19, "must be one of `key`, `none`", ""),
+    (ONE + "    custody: none\n", 9, 5, "unknown key `custody`", "under `v1`"),
     # labels, fields that are ignored, windows
     (ONE + '    labels: {site: "a,b"}\n', 9, 20, "not the value of a label", "choose another"),
     (ONE + "    labels: {site: 5}\n", 9, 20, "expected text, got a number", "in quotes"),
@@ -183,7 +184,7 @@ HEADS = [
     ("network: sandbox", "network: {rpcUrl: https://a.example, contracts: {}}", 4, 10, "missing key `chainId`", ""),
     ("network: sandbox", "network: {preset: sandbox, chainID: 31338}", 4, 28, "did you mean `chainId`?", ""),
     ("kind: Fleet", "kind: fleet", 2, 7, "`kind` must be `Fleet`", "write `kind: Fleet`"),
-    ("apiVersion: fleetctl/v1alpha1\n", "", 1, 1, "missing key `apiVersion`", "fleetctl/v1alpha1"),
+    ("apiVersion: fleetctl/v1\n", "", 1, 1, "missing key `apiVersion`", "fleetctl/v1"),
     ("name: berlin", "name: berlin air", 3, 7, "not a name", ""),
     ("network: sandbox\n", "", 1, 1, "missing key `network`", ""),
 ]

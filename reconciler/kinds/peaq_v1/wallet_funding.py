@@ -87,7 +87,7 @@ class WalletFunding(Kind[Spec, State]):
             return
         for machine in fleet.of("v1"):
             leaves = machine.state == "retired"
-            if machine.custody != "none":
+            if machine.signs:
                 address = Address(self.name, machine.name)
                 burden = Burden(str(Signer("machine", machine.name)))
                 station = _station(fleet, fleet.operator_of(machine), funding)
