@@ -39,6 +39,17 @@ FUNCTIONS = {
     "update": "updateAttribute(address,bytes,bytes,uint32)",
     "remove": "removeAttribute(address,bytes)",
     "batchAll": "batchAll(address[],uint256[],bytes[],uint64[])",
+    "approve": "approve(address,uint256)",
+    "activateMachine": "activateMachine((string,address,(string,string,address,string)[],uint256[],(string,string,string)[]),string,bytes,address,uint8)",
+    "setController": "setController(uint256,address)",
+    "setVerificationMethods": "setVerificationMethods(uint256,(string,string,address,string)[])",
+    "setAuthentication": "setAuthentication(uint256,uint256[])",
+    "setServiceEndpoints": "setServiceEndpoints(uint256,(string,string,string)[])",
+    "suspend": "suspend(uint256)",
+    "resume": "resume(uint256)",
+    "renew": "renew(uint256)",
+    "open": "activate(uint256,uint8)",
+    "handOver": "safeTransferFrom(address,address,uint256)",
 }
 SELECTORS = {keccak(text=signature)[:4].hex(): name for name, signature in FUNCTIONS.items()}
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
