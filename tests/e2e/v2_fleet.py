@@ -3,15 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from e2e_harness import World, Yard
+from e2e_harness import ENDPOINTS, METHODS, World, Yard
 from eth_account import Account
 
 from reconciler.sandbox.config import AGUNG_V2
 
-REGISTRY, STATE, SUBSCRIPTION = AGUNG_V2.machine_registry, AGUNG_V2.machine_state_and_sync, AGUNG_V2.machine_subscription
+REGISTRY, STATE, SUBSCRIPTION = (
+    AGUNG_V2.machine_registry,
+    AGUNG_V2.machine_state_and_sync,
+    AGUNG_V2.machine_subscription,
+)
 TYPE = "air-sensor"
 DAY = 24 * 3600
-METHODS, ENDPOINTS = "(string,string,address,string)[]", "(string,string,string)[]"
 
 
 @dataclass(frozen=True)
