@@ -52,7 +52,10 @@ def applied(
 @pytest.fixture(scope="session")
 def agung(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A sandbox that calls itself agung's chain: clients of v2 accept no chain that they do not know."""
-    with running(tmp_path_factory.mktemp("agung"), port=free_port(), chain_id=AGUNG_CHAIN_ID) as info, World(info) as it:
+    with (
+        running(tmp_path_factory.mktemp("agung"), port=free_port(), chain_id=AGUNG_CHAIN_ID) as info,
+        World(info) as it,
+    ):
         yield it
 
 

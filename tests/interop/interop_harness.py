@@ -118,9 +118,7 @@ class World(AbstractContextManager["World"]):
 class Official(AbstractContextManager["Official"]):
     """A process of the SDK's environment: JSON lines in and out, the SDK as it was published."""
 
-    def __init__(
-        self, python: Path, environ: dict[str, str], home: Path, scripts: Sequence[str] = V1_SCRIPTS
-    ) -> None:
+    def __init__(self, python: Path, environ: dict[str, str], home: Path, scripts: Sequence[str] = V1_SCRIPTS) -> None:
         private = {"HOME": str(home), "DO_NOT_TRACK": "1", "PATH": os.environ.get("PATH", "")}
         self._errors = (home / "stderr.txt").open("w+")
         self._process = subprocess.Popen(

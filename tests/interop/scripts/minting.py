@@ -45,7 +45,12 @@ def preview(subject: str, controller: str) -> Json:
 
 def activate(subject: str, controller: str) -> Json:
     result = client_of().activate_machine(_wanted(subject, controller))
-    return {"id": result.machine_id, "owner": result.owner, "net": result.net_peaq_amount, "tx": result.transaction_hash}
+    return {
+        "id": result.machine_id,
+        "owner": result.owner,
+        "net": result.net_peaq_amount,
+        "tx": result.transaction_hash,
+    }
 
 
 def state(machine_id: int) -> Json:
@@ -67,7 +72,11 @@ def renew(machine_id: int, key: str) -> Json:
     terms = payer.preview_machine_renewal(PreviewMachineRenewalParams(machine_id=machine_id, payment="peaq"))
     net = terms.max_net_peaq_amount
     result = payer.renew_machine(RenewMachineParams(machine_id=machine_id, payment="peaq", max_net_peaq_amount=net))
-    return {"before": result.previous_period_end, "after": result.subscription.period_end, "net": result.net_peaq_amount}
+    return {
+        "before": result.previous_period_end,
+        "after": result.subscription.period_end,
+        "net": result.net_peaq_amount,
+    }
 
 
 def set_endpoints(machine_id: int, endpoints: list[list[str]], key: str) -> list[Json]:
