@@ -65,7 +65,7 @@ def live_by_v2(yard: Yard, *names: str, **block: Any) -> None:
         "metadata": {"documentationUrl": "https://docs.example.com/{name}"},
         "v2": {"machineType": TYPE, "credentialSubject": subject, **block},
     }
-    yard.manifest["machines"] = [{"name": name, "address": Account.create().address, "v2": {}} for name in names]
+    yard.manifest["machines"] = [{"name": name, "v2": {}} for name in names]
 
 
 def with_keys(yard: Yard) -> None:
