@@ -54,7 +54,9 @@ machines:
     metadata: {dataApi: "https://d.example.com"}
     v2:
       paused: true
-      verificationMethods: [{id: "#one", type: T, publicKeyMultibase: z1}, {id: "#two", type: T, publicKeyMultibase: z2}]
+      verificationMethods:
+        - {id: "#one", type: T, publicKeyMultibase: z1}
+        - {id: "#two", type: T, publicKeyMultibase: z2}
       authentication: ["#two"]
     market: {machineType: sensor, runtimeProfile: linux}
     pairings: [{agent: ops, role: ops}]
