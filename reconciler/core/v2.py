@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from eth_hash.auto import keccak
 from pydantic import Field, model_validator
 
-from reconciler.core.address import Address
-from reconciler.core.effects import Signer
+from reconciler.core.address import Address, Output
+from reconciler.core.effects import ChainCall, ChainGroup, Signer
 from reconciler.core.errors import Rejected
 from reconciler.core.fleet import Fleet, Machine
 from reconciler.core.identity import Identity, ProtocolBlock
@@ -20,6 +20,7 @@ from reconciler.core.section import Duration, EvmAddress, Section
 WORD = 32
 TIERS = ("entry", "basic", "pro")
 NOT_MINTED = "ERC721NonexistentToken"
+APPROVE = "approve(address,uint256)"
 TERMINATED = 4
 """Of `subscriptionStatus`."""
 BY_ACTIVATION = "comes with the activation"
@@ -131,6 +132,11 @@ class Parties:
     """Who signs for it once it is there: its controller where that is the operator, else whoever activated it."""
 
     @property
+    def payers(self) -> frozenset[Signer]:
+        """Who may have to pay for it, now or later."""
+        return frozenset((self.activator, self.manager))
+
+    @property
     def owners(self) -> tuple[str, ...]:
         return (self.first_owner.lower(), self.owner.lower())
 
@@ -228,3 +234,18 @@ def document(machine: Machine, block: MachineBlock, who: Parties) -> tuple[objec
     """The DID document of an activation. The contract knows its id."""
     endpoints = endpoints_of(machine, block) or ()
     return ("", who.controller, methods_of(block, who), authentication_of(block), endpoints)
+
+
+def allowing(payer: Signer, spender: str, wei: int | Output) -> ChainCall:
+    """Lets `spender` take so much and no more from the payer's account."""
+    return ChainCall(payer, "peaqToken", APPROVE, (spender, wei), gas=100_000)
+
+
+def paying(call: ChainCall, spender: str) -> ChainGroup:
+    """`call`, which has `spender` take its deposit. A machine pays for itself only, so it allows just that with it.
+
+    An operator, who pays for many, allows it for all of them before.
+    """
+    if not isinstance(call.signer, Signer) or call.signer.role != "machine" or call.deposit == 0:
+        return ChainGroup((call,))
+    return ChainGroup((allowing(call.signer, spender, call.deposit), call))

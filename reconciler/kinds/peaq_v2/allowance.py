@@ -1,17 +1,20 @@
-"""What MachineSubscription may take from an account: exactly what is planned, so that nothing dearer can be taken."""
+"""What MachineSubscription may take from an operator: exactly what is planned, so that nothing dearer can be taken.
+
+Machines that pay for themselves allow it as they pay.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
-from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
+from reconciler.core.effects import ChainGroup, Signer, Step
 from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
-from reconciler.core.v2 import serving
+from reconciler.core.v2 import allowing, serving
 
 
 @dataclass(frozen=True)
@@ -36,17 +39,13 @@ class Allowance(Kind[Spec, State]):
     of_machine = False
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        payers: dict[Signer, str] = {}
-        for machine, _, who in serving(fleet):
-            if not machine.suspended:
-                payers[who.activator] = who.first_owner
-                payers.setdefault(who.manager, fleet.operator_of(machine).address or "")
-        for payer in sorted(payers):
+        payers = {payer for machine, _, who in serving(fleet) if not machine.suspended for payer in who.payers}
+        for payer in sorted(payer for payer in payers if payer.role == "operator"):
             dues = Address("dues", str(payer))
             yield Spec(
-                Address(self.name, str(payer)),
+                Address(self.name, payer.name),
                 payer,
-                payers[payer],
+                fleet.operators[payer.name].address or "",
                 fleet.network.contracts.at("machineSubscription"),
                 Output(dues, "total"),
                 Output(dues, "count"),
@@ -67,8 +66,7 @@ class Allowance(Kind[Spec, State]):
         return (FieldChange("allowance", format_amount(state.wei), f"what {spec.count} machine(s) cost"),)
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
-        args = (spec.spender, spec.need)
-        call = ChainCall(spec.payer, "peaqToken", "approve(address,uint256)", args, gas=100_000)
+        call = allowing(spec.payer, spec.spender, spec.need)
         amount = format_amount(spec.need) if isinstance(spec.need, int) else str(spec.need)
         return (Step(f"allow the subscription contract to take {amount}", ChainGroup((call,))),)
 

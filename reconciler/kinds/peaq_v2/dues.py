@@ -72,7 +72,7 @@ class Dues(Kind[Spec, State]):
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         items: dict[Signer, dict[str, Item]] = {}
         for machine, block, who in serving(fleet):
-            for payer in () if machine.suspended else {who.activator, who.manager}:
+            for payer in () if machine.suspended else who.payers:
                 item = Item(
                     machine.name,
                     who.id,

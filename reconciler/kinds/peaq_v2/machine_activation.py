@@ -11,7 +11,7 @@ from reconciler.core.address import NEVER, Address, Never, Output
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Step
 from reconciler.core.fleet import Fleet, Mistake
-from reconciler.core.kind import Kind, Need, Strength
+from reconciler.core.kind import Kind, Need
 from reconciler.core.leaving import GONE
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
@@ -25,6 +25,7 @@ from reconciler.core.v2 import (
     blocks,
     document,
     owner_of,
+    paying,
     subscription_of,
 )
 
@@ -33,7 +34,7 @@ ACTIVATE = (
     "string,bytes,address,uint8)"
 )
 HOMES = {0: "none", 1: "peaq", 5: "Solana"}
-BASE_GAS, WORD_GAS = 700_000, 25_000
+BASE_GAS, WORD_GAS = 350_000, 22_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Spec:
     bond: int | Output | Never
     """Wei, credits taken off."""
     max_bond: int | None
+    spender: str
+    """MachineSubscription, which takes the bond."""
     leaves: str = ""
     """Why the machine leaves the fleet, or "" where it does not."""
 
@@ -84,6 +87,7 @@ class MachineActivation(Kind[Spec, State]):
                 document(machine, block, who),
                 Output(Address("dues", str(who.activator)), f"machine {machine.name}"),
                 block.max_bond,
+                fleet.network.contracts.at("machineSubscription"),
                 GONE[1] if machine.state == "retired" else "",
             )
 
@@ -98,10 +102,9 @@ class MachineActivation(Kind[Spec, State]):
 
     def needs(self, spec: Spec) -> Iterable[Need]:
         if not spec.leaves:
-            payer = spec.who.activator
-            yield Need(Address("dues", str(payer)))
-            # A machine that pays for itself needs its allowance for nothing else.
-            yield Need(Address("allowance", str(payer)), Strength.RIDES if payer.role == "machine" else Strength.HARD)
+            yield Need(Address("dues", str(spec.who.activator)))
+            if spec.who.activator.role == "operator":
+                yield Need(Address("allowance", spec.who.activator.name))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
         owner = await owner_of(read, spec.who.id)
@@ -150,7 +153,7 @@ class MachineActivation(Kind[Spec, State]):
         signer, deposit = spec.who.activator, 0 if isinstance(spec.bond, Never) else spec.bond
         gas = BASE_GAS + WORD_GAS * _words(args)
         call = ChainCall(signer, "machineStateAndSync", ACTIVATE, args, deposit=deposit, gas=gas, purpose="bond")
-        return (Step("activate", ChainGroup((call,)), irreversible=True),)
+        return (Step("activate", paying(call, spec.spender), irreversible=True),)
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         fields = {"did": f"did:peaq:{spec.who.id}", **self.declared(spec)}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from reconciler.core.address import Address, Never, Output
 from reconciler.core.change import FieldChange
-from reconciler.core.effects import ChainCall, ChainGroup, Step
+from reconciler.core.effects import ChainCall, Step
 from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need
 from reconciler.core.money import format_amount
@@ -17,7 +17,17 @@ from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
 from reconciler.core.stamps import written
-from reconciler.core.v2 import BY_ACTIVATION, TIERS, Parties, Subscription, due, owner_of, serving, subscription_of
+from reconciler.core.v2 import (
+    BY_ACTIVATION,
+    TIERS,
+    Parties,
+    Subscription,
+    due,
+    owner_of,
+    paying,
+    serving,
+    subscription_of,
+)
 
 OPEN = "activate(uint256,uint8)"
 NAMES = {0: "not open", 1: "active", 2: "in its grace period", 3: "in run-off, where its bond decays", 4: "terminated"}
@@ -32,6 +42,8 @@ class Spec:
     price: int | Output | Never
     """Wei, credits taken off."""
     max_bond: int | None
+    spender: str
+    """MachineSubscription, which takes the price."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +64,15 @@ class MachineSubscription(Kind[Spec, State]):
         for machine, block, who in serving(fleet):
             price = Output(Address("dues", str(who.manager)), f"machine {machine.name}")
             tier = TIERS.index(block.tier)
-            yield Spec(Address(self.name, machine.name), who, tier, block.renew_before, price, block.max_bond)
+            at = fleet.network.contracts.at("machineSubscription")
+            yield Spec(Address(self.name, machine.name), who, tier, block.renew_before, price, block.max_bond, at)
 
     def needs(self, spec: Spec) -> Iterable[Need]:
-        for kind, name in (
-            ("machine_activation", spec.who.name),
-            ("controller", spec.who.name),
-            ("dues", str(spec.who.manager)),
-            ("allowance", str(spec.who.manager)),
-        ):
-            yield Need(Address(kind, name))
+        yield Need(Address("machine_activation", spec.who.name))
+        yield Need(Address("controller", spec.who.name))
+        yield Need(Address("dues", str(spec.who.manager)))
+        if spec.who.manager.role == "operator":
+            yield Need(Address("allowance", spec.who.manager.name))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
         if await owner_of(read, spec.who.id) is None:
@@ -99,7 +110,7 @@ class MachineSubscription(Kind[Spec, State]):
         call = ChainCall(
             spec.who.manager, "machineSubscription", function, args, deposit=deposit, gas=250_000, purpose="bond"
         )
-        return Step(title, ChainGroup((call,)), irreversible=True)
+        return Step(title, paying(call, spec.spender), irreversible=True)
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         return (FieldChange("tier", None, TIERS[spec.tier]),)
