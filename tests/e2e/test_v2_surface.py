@@ -1,7 +1,9 @@
 """What the commands beside plan and apply say of a fleet of protocol v2, and of one of both protocols."""
 
 import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from e2e_harness import PEAQ, Yard
@@ -84,3 +86,15 @@ def test_contracts_that_are_not_those_of_the_chain_are_named(new_yard: MakeYard)
     assert refused.code == 3
     assert f"no contract at 0x{'7' * 40} (infoDesk), and protocol v2 needs it" in refused.said
     assert "correct network.contracts.infoDesk" in refused.said
+
+
+def test_the_presses_of_the_example(new_yard: MakeYard) -> None:
+    yard = new_yard(0)
+    shutil.copytree(Path(__file__).parents[2] / "examples" / "presses", yard.root, dirs_exist_ok=True)
+    plan = yard.run_as_is("plan", "--detailed-exitcode")
+    assert plan.code == 2, plan.said
+    assert "6 bond" in plan.out
+    applied = yard.run_as_is("apply", "--yes")
+    assert applied.code == 0, applied.said
+    again = yard.run_as_is("plan", "--detailed-exitcode")
+    assert again.code == 0, again.said
