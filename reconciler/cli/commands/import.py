@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli.adopting import DID, Imported, Wanted, import_fleet
+from reconciler.cli.adopting import Imported, Wanted, import_fleet
 from reconciler.cli.options import Command, Options
 from reconciler.core.errors import ConfigError
 from reconciler.core.exits import Exit
@@ -19,6 +19,7 @@ from reconciler.manifest.fresh import Head
 
 SHOWN = 20
 """Notes and differences that are told one by one."""
+DID = re.compile("did:peaq:(0x[0-9a-fA-F]{40}|[1-9][0-9]{0,77})")
 _ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 
 
@@ -32,13 +33,13 @@ def _address(ctx: click.Context, param: click.Parameter, value: tuple[str, ...])
 def _did(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     found = [DID.fullmatch(text) for text in value]
     if not all(found):
-        raise click.BadParameter("a DID of protocol v1 is expected: did:peaq:0x and 40 hex digits")
+        raise click.BadParameter("a DID is expected: did:peaq:0x and 40 hex digits, or did:peaq: and a number")
     return tuple(match[1] for match in found if match)
 
 
 @click.command("import", cls=Command)
 @click.option("--operator", "operators", multiple=True, callback=_address, help="All machines of this operator")
-@click.option("--did", "dids", multiple=True, callback=_did, help="An operator or a machine, by its did:peaq:0x…")
+@click.option("--did", "dids", multiple=True, callback=_did, help="An operator or a machine, by its did:peaq:…")
 @click.option("--address", "addresses", multiple=True, callback=_address, help="One machine; may be repeated")
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write [the manifest itself]; - for stdout")
 @click.option("--attribute", "attributes", multiple=True, help="A DID attribute to look for, instead of in the logs")
