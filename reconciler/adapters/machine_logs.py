@@ -8,7 +8,9 @@ from reconciler.core.errors import Unreachable
 
 BEGAN = {3338: 11_446_416, 9990: 10_490_372}
 """Block in which the registry of a chain was made; of other chains all are searched."""
-HINT = "name the machines with --did did:peaq:<number> instead, or another node with --rpc"
+HINT = (
+    "name v2 machines with --did did:peaq:<number>, leave them out with --protocol v1, or name another node with --rpc"
+)
 TRANSFER = topic("Transfer(address,address,uint256)")
 CONTROLLED = topic("ControllerUpdated(uint256,address,address)")
 MINTED = topic("MachineMinted(uint256,address,address,string)")

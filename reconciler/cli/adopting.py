@@ -20,6 +20,7 @@ from reconciler.cli.wiring import Project, Session, connected, open_project
 from reconciler.core.adoption import Found
 from reconciler.core.change import Action
 from reconciler.core.errors import ConfigError, FleetError, ManifestError, Rejected
+from reconciler.core.fleet import Protocol
 from reconciler.core.plan import PlannedChange, Scene, build_plan
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS
@@ -49,6 +50,8 @@ class Wanted:
     machines: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
     """Names to look for instead of searching the chain's logs."""
+    protocol: Protocol | None = None
+    """Look only for machines that live by it."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def _base(options: Options, head: Head | None) -> Iterator[Options]:
 async def _found(session: Session, wanted: Wanted, reader: Reader, meter: Meter) -> list[Found]:
     project = session.project
     known = {project.fleet.identity_of(machine).did.lower() for machine in project.fleet.machines}
-    search = Search(session, await standing_kinds(session), reader)
+    search = Search(session, await standing_kinds(session, wanted.protocol), reader)
     groups = [await search.fleet_of(account) for account in wanted.operators]
     groups += [await search.either(account) for account in wanted.either]
     groups += [[await search.machine(account)] for account in wanted.machines]

@@ -8,15 +8,17 @@ from reconciler.adapters.terms import standing
 from reconciler.cli.wiring import Session
 from reconciler.core.adoption import Found
 from reconciler.core.errors import ConfigError
+from reconciler.core.fleet import Protocol
 from reconciler.core.kind import AnyKind
 from reconciler.core.ports import Reader
 from reconciler.core.v2 import owner_of
 from reconciler.engine.adopt import identify, machines_of
 
 
-async def standing_kinds(session: Session) -> tuple[AnyKind, ...]:
-    """Those that can be asked on this chain."""
-    there = await standing(session.chain, session.project.fleet.network.contracts)
+async def standing_kinds(session: Session, only: Protocol | None) -> tuple[AnyKind, ...]:
+    """Those that can be asked on this chain, of one protocol or of all."""
+    found = await standing(session.chain, session.project.fleet.network.contracts)
+    there = found & {only} if only else found
     return tuple(kind for kind in session.project.kinds if kind.protocol is None or kind.protocol in there)
 
 

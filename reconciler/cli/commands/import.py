@@ -43,11 +43,12 @@ def _did(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> 
 @click.option("--address", "addresses", multiple=True, callback=_address, help="One machine; may be repeated")
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write [the manifest itself]; - for stdout")
 @click.option("--attribute", "attributes", multiple=True, help="A DID attribute to look for, instead of in the logs")
+@click.option("--protocol", type=click.Choice(["v1", "v2"]), help="Look only for machines that live by it [both]")
 @click.option("--network", type=click.Choice(["sandbox", "peaq", "agung"]), help="For a new manifest [sandbox]")
 @click.option("--rpc", help="For a new manifest: the node to ask")
 @click.option("--markets", help="For a new manifest: Machine Markets [${PEAQOS_ORCHESTRATION_URL}, where it is set]")
 @click.option("--mcr", help="For a new manifest: the MCR API [${PEAQOS_MCR_API_URL}, where it is set]")
-def command(options: Options, out: Path | None, attributes: tuple[str, ...], **given: Any) -> int:
+def command(options: Options, out: Path | None, attributes: tuple[str, ...], protocol: Any, **given: Any) -> int:
     """Write the manifest of a fleet that is there already; into a manifest that is there, only what it does not name.
 
     Needs no private key. Exit code 2 where a plan of the result would not be empty.
@@ -57,7 +58,7 @@ def command(options: Options, out: Path | None, attributes: tuple[str, ...], **g
         raise click.UsageError("say whose machines to import: one of --operator, --did and --address")
     target = _target(options, out)
     imported = asyncio.run(
-        import_fleet(options, Wanted(whose[0], whose[1], whose[2], attributes), _head(options, given))
+        import_fleet(options, Wanted(whose[0], whose[1], whose[2], attributes, protocol), _head(options, given))
     )
     if target is not None and imported.machines:
         replace_file(target, imported.text)
