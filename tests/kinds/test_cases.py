@@ -20,6 +20,7 @@ IMPOSSIBLE = {
     ("wallet_funding", "absent"): "every account has a balance",
     ("dues", "absent"): "what is owed is at least nothing",
     ("dues", "differs"): "what is owed is read, never declared",
+    ("allowance", "blocked"): "where nothing can be paid, nothing has to be allowed",
     ("allowance", "absent"): "every account allows at least nothing",
     ("controller", "absent"): "it comes with the activation",
     ("verification_methods", "absent"): "they come with the activation",

@@ -89,7 +89,7 @@ class MachineActivation(Kind[Spec, State]):
                 block.manufacturer or operator,
                 TIERS.index(block.tier),
                 document(machine, block, who),
-                Output(Address("dues", str(who.activator)), f"machine {machine.name}"),
+                Output(Address("dues", str(who.activator)), machine.name),
                 block.max_bond,
                 fleet.network.contracts.at("machineSubscription"),
                 GONE[1] if machine.state == "retired" else "",
