@@ -75,7 +75,10 @@ class MachineBlock(ProtocolBlock):
     tier: Literal["entry", "basic", "pro"] = "entry"
     """What it subscribes to when it is activated; cannot be changed afterwards."""
     custody: Literal["operator", "machine", "handover"] = "operator"
-    """Who activates and pays: the operator, who keeps it; the machine's own key; the operator, for another owner."""
+    """Who activates and pays: the operator, who keeps it; the machine's own key; the operator, for another owner.
+
+    Once it is there, its controller manages it and pays for renewals: the operator, unless another one is declared.
+    """
     owner: EvmAddress | None = None
     """Who gets the machine; always and only with `custody: handover`."""
     controller: EvmAddress | None = None
