@@ -97,7 +97,7 @@ class MachineActivation(Kind[Spec, State]):
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
         ids = Counter(who.id for _, _, who in blocks(fleet))
-        for index, machine in enumerate(fleet.machines):
+        for index, machine in enumerate(fleet.machines if ids else ()):
             block = machine.section(MachineBlock)
             if block is not None and ids[block.machine_id] > 1:
                 message = "another machine has this machineType and credentialSubject, and would be the same one"
