@@ -19,7 +19,7 @@ PIN = "peaq-os-sdk==0.11.2"
 FUND_WEI = 3 * 10**17
 DOCUMENTATION, DATA = "https://docs.example.com/dock-{number}", "https://data.example.com/dock-{number}"
 HEAD = """\
-apiVersion: fleetctl/v1alpha1
+apiVersion: fleetctl/v1
 kind: Fleet
 name: docks
 network: sandbox

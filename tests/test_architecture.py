@@ -26,7 +26,7 @@ HOMES = {
     "web3": ("adapters", "sandbox"),
     "eth_abi": ("adapters", "sandbox"),
     "eth_account": ("adapters", "sandbox"),
-    "eth_hash": ("adapters", "sandbox"),
+    "eth_hash": ("core", "adapters", "sandbox"),
     "eth_keys": ("adapters", "sandbox"),
     "eth_typing": ("adapters", "sandbox"),
     "eth_utils": ("adapters", "sandbox"),
@@ -147,7 +147,7 @@ def test_no_function_is_a_giant() -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["validate"]])
 def test_what_must_start_fast_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
-    fleet = 'apiVersion: fleetctl/v1alpha1\nkind: Fleet\nname: a\nnetwork: sandbox\noperator: {address: "0x%s1"}\n'
+    fleet = 'apiVersion: fleetctl/v1\nkind: Fleet\nname: a\nnetwork: sandbox\noperator: {address: "0x%s1"}\n'
     (tmp_path / "fleet.yaml").write_text(fleet % ("0" * 39) + "machines: []\n")
     program = f"""\
 import sys
@@ -166,7 +166,7 @@ sys.stderr.write("loaded: " + " ".join(name for name in {SLOW!r} if name in sys.
 
 def test_the_example_of_a_fast_start_is_a_good_manifest(tmp_path: Path) -> None:
     """Else the test above would only show that mistakes are told fast."""
-    fleet = 'apiVersion: fleetctl/v1alpha1\nkind: Fleet\nname: a\nnetwork: sandbox\noperator: {address: "0x%s1"}\n'
+    fleet = 'apiVersion: fleetctl/v1\nkind: Fleet\nname: a\nnetwork: sandbox\noperator: {address: "0x%s1"}\n'
     (tmp_path / "fleet.yaml").write_text(fleet % ("0" * 39) + "machines: []\n")
     command = [sys.executable, "-m", "reconciler", "validate"]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=30, check=False).returncode == 0

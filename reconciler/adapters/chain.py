@@ -194,7 +194,7 @@ class RpcChain:
         return await self._ask("eth_getTransactionByHash", tx_hash) is not None
 
     def encode(self, call: ChainCall) -> Raw:
-        to = call.to if call.to.startswith("0x") else contract_address(self._contracts, call.to)
+        to = call.to if call.to.startswith("0x") else self._contracts.at(call.to)
         data = abi.calldata(call.function, call.args).hex() if call.function else ""
         if not isinstance(call.value, int):
             raise ValueError("a value that is not known yet cannot be encoded")
@@ -213,17 +213,6 @@ class RpcChain:
         )
         # The precompile takes each value from the sender itself; its own must be zero.
         return Raw(self._contracts.batch, "0x" + data.hex(), 0)
-
-
-def contract_address(contracts: ContractAddresses, role: str) -> str:
-    names = {
-        "identityRegistry": contracts.identity_registry,
-        "identityStaking": contracts.identity_staking,
-        "machineNft": contracts.machine_nft,
-        "did": contracts.did,
-        "batch": contracts.batch,
-    }
-    return names[role]
 
 
 def _revert_name(error: RpcError) -> str:

@@ -10,11 +10,22 @@ from reconciler.adapters.redact import host_of
 from reconciler.adapters.rpc import Rpc
 from reconciler.adapters.views import Views
 from reconciler.core.errors import ConfigError, Rejected, Unreachable
-from reconciler.core.fleet import Network
+from reconciler.core.fleet import ROLES, Network, Protocol
 
 NOBODY = "0x00000000000000000000000000000000f1ee7c71"
 BLOCK_NUMBER = "getBlockNumber()(uint256)"
 CHAIN_ID = "getChainId()(uint256)"
+VIEWS = {
+    "identityRegistry": "minBond()",
+    "identityStaking": "paused()",
+    "machineNft": "paused()",
+    "infoDesk": "peaqToken()",
+    "machineRegistry": "infoDesk()",
+    "machineStateAndSync": "infoDesk()",
+    "machineSubscription": "infoDesk()",
+    "crossChainMirror": "infoDesk()",
+}
+"""What each contract answers wherever it is that contract."""
 READ_ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
 
 
@@ -25,25 +36,29 @@ class Abilities:
     """True where every operator may call Batch."""
 
 
-async def probe(chain: RpcChain, rpc: Rpc, network: Network, operators: Sequence[str]) -> Abilities:
+async def probe(
+    chain: RpcChain, rpc: Rpc, network: Network, protocols: Sequence[Protocol], operators: Sequence[str]
+) -> Abilities:
     """Raises ConfigError where the chain is another one or a contract is missing, Unreachable where none answers."""
     block = (await chain.recent()).number
-    answered, batch = await asyncio.gather(_answered(rpc, network, block), _batch(chain, operators, block))
+    packed = _answered(rpc, network, protocols, block)
+    answered, batch = await asyncio.gather(packed, _batch(chain, operators, block))
     # What one packed call shows need not be asked one by one; what it does not show is named.
-    return Abilities(answered or await _one_by_one(chain, rpc, network, block), batch)
+    return Abilities(answered or await _one_by_one(chain, rpc, network, protocols, block), batch)
 
 
-async def _answered(rpc: Rpc, network: Network, block: int) -> bool:
+async def _answered(rpc: Rpc, network: Network, protocols: Sequence[Protocol], block: int) -> bool:
     """True where Multicall is on the right chain and gets an answer from every contract."""
     at = network.contracts
     if at.multicall is None:
         return False
     views = Views(rpc, at.multicall, block)
-    asked = ((at.identity_registry, "minBond()"), (at.identity_staking, "paused()"), (at.machine_nft, "paused()"))
+    did = _did(views, network) if "v1" in protocols else asyncio.sleep(0)
+    asked = [(at.at(role), VIEWS[role]) for protocol in protocols for role in ROLES[protocol]]
     try:
         chain_id, _, *answers = await asyncio.gather(
             views.read(at.multicall, abi.question(CHAIN_ID, ())),
-            _did(views, network),
+            did,
             *(views.read(address, abi.selector(function)) for address, function in asked),
         )
         return abi.results(CHAIN_ID, chain_id or b"") == (network.chain_id,) and all(answers)
@@ -51,7 +66,7 @@ async def _answered(rpc: Rpc, network: Network, block: int) -> bool:
         return False
 
 
-async def _one_by_one(chain: RpcChain, rpc: Rpc, network: Network, block: int) -> bool:
+async def _one_by_one(chain: RpcChain, rpc: Rpc, network: Network, protocols: Sequence[Protocol], block: int) -> bool:
     """Whether Multicall can be used. Raises as `probe`."""
     chain_id = await chain.chain_id()
     if chain_id != network.chain_id:
@@ -59,20 +74,20 @@ async def _one_by_one(chain: RpcChain, rpc: Rpc, network: Network, block: int) -
             f"the node at {host_of(network.rpc_urls[0])} is chain {chain_id}; the manifest says {network.chain_id}",
             hint="correct network or its rpcUrl",
         )
-    await _contracts(chain, network)
-    await _did(Views(rpc, None, block), network)
+    await _contracts(chain, network, protocols)
+    if "v1" in protocols:
+        await _did(Views(rpc, None, block), network)
     return await _multicall(rpc, network, block)
 
 
-async def _contracts(chain: RpcChain, network: Network) -> None:
-    roles = {
-        "identityRegistry": network.contracts.identity_registry,
-        "identityStaking": network.contracts.identity_staking,
-        "machineNft": network.contracts.machine_nft,
-    }
-    for role, address in roles.items():
-        if await chain.code(address) in ("0x", ""):
-            raise ConfigError(f"there is no contract at {address} ({role})", hint=f"correct network.contracts.{role}")
+async def _contracts(chain: RpcChain, network: Network, protocols: Sequence[Protocol]) -> None:
+    roles = [(protocol, role) for protocol in protocols for role in ROLES[protocol]]
+    addresses = [network.contracts.at(role) for _, role in roles]
+    codes = await asyncio.gather(*(chain.code(address) for address in addresses))
+    for (protocol, role), address, code in zip(roles, addresses, codes, strict=True):
+        if code in ("0x", ""):
+            message = f"there is no contract at {address} ({role}), and protocol {protocol} needs it"
+            raise ConfigError(message, hint=f"correct network.contracts.{role}, or the protocol of the machines")
 
 
 async def _did(views: Views, network: Network) -> None:

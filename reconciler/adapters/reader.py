@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from reconciler.adapters import abi, reverts
-from reconciler.adapters.chain import contract_address
 from reconciler.adapters.http_api import HttpApi
 from reconciler.adapters.listing import Listing
 from reconciler.adapters.views import Views
@@ -55,12 +54,15 @@ class WorldReader:
     def now(self) -> float:
         return self._now
 
+    def chain_time(self) -> float:
+        return max(self._now, self._views.moment)
+
     async def view(self, contract: str, function: str, *args: object) -> tuple[Any, ...]:
         key = (contract, function, args)
         return await self._of_block(key, lambda: self._view(contract, function, args))
 
     async def _view(self, contract: str, function: str, args: tuple[object, ...]) -> tuple[Any, ...]:
-        to = contract_address(self._contracts, contract)
+        to = self._contracts.at(contract)
         hint = f"is there a {contract} at {to} on this network? check network.contracts"
         try:
             return abi.results(function, await self._views.read(to, abi.question(function, args)))

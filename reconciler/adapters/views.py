@@ -32,7 +32,9 @@ class _Waiting:
 class Views:
     """Reads at one block. `multicall` is None where it cannot be used: then each read is an eth_call of its own."""
 
-    def __init__(self, rpc: Rpc, multicall: str | None, block: int, likely: Iterable[Question] = ()) -> None:
+    def __init__(
+        self, rpc: Rpc, multicall: str | None, block: int, moment: int = 0, likely: Iterable[Question] = ()
+    ) -> None:
         self._rpc = rpc
         self._multicall = multicall
         self._likely = dict.fromkeys(likely)
@@ -40,6 +42,8 @@ class Views:
         self.asked: dict[Question, None] = dict(self._likely)
         """What was asked of this block, or may be asked still; no more of it is kept than can be asked ahead."""
         self.block = block
+        self.moment = moment
+        """The block's time, in seconds since the epoch."""
         self._block = hex(block)
         self._waiting: list[_Waiting] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -152,7 +156,8 @@ class Outlook:
         if self._views is None or self._head != block.hash:
             asked = self._views.asked if self._views is not None else {}
             likely = asked if len(asked) <= LIKELY else {}
-            self._head, self._views = block.hash, Views(self._rpc, self._multicall, block.number, likely)
+            self._head = block.hash
+            self._views = Views(self._rpc, self._multicall, block.number, block.timestamp, likely)
         return self._views
 
 

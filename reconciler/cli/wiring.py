@@ -33,6 +33,7 @@ from reconciler.adapters.totp import Pace, UsedSteps
 from reconciler.adapters.vault import VaultSink
 from reconciler.adapters.views import Outlook
 from reconciler.cli.options import Options
+from reconciler.cli.reading import read_manifest
 from reconciler.core.effects import Signer
 from reconciler.core.errors import ConfigError, Unreachable
 from reconciler.core.fleet import Agent, Fleet, KeyRef, Machine, Operator, Service
@@ -43,7 +44,7 @@ from reconciler.engine.world import Settings, World
 from reconciler.kinds import discover
 from reconciler.kinds.markets.session_token import TokensSection
 from reconciler.manifest.expand import expand
-from reconciler.manifest.parse import Manifest, load
+from reconciler.manifest.parse import Manifest
 
 HoldingT = TypeVar("HoldingT", Operator, Agent, Machine)
 LAG_SECONDS, STILL_SECONDS = 30, 13
@@ -89,10 +90,6 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-def read_manifest(options: Options, environ: Mapping[str, str] | None) -> Manifest:
-    return load(options.file, discover(), environ, checksum=checksum)
-
-
 def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> Project:
     """Raises ManifestError, or ConfigError for an address that only an absent key could give."""
     manifest = read_manifest(options, environ)
@@ -108,7 +105,7 @@ def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> P
 def _addressed(fleet: Fleet, secrets: Secrets) -> Fleet:
     operators = {name: _with_address(o, f"operator {name}", secrets) for name, o in fleet.operators.items()}
     agents = {name: _with_address(a, f"agent {name}", secrets) for name, a in fleet.agents.items()}
-    machines = tuple(_with_address(m, f"machine {m.name}", secrets) for m in fleet.machines)
+    machines = tuple(_with_address(m, f"machine {m.name}", secrets) if m.has_account else m for m in fleet.machines)
     return fleet.model_copy(update={"operators": operators, "agents": agents, "machines": machines})
 
 
@@ -132,7 +129,7 @@ def _holders(fleet: Fleet) -> dict[Signer, Holder]:
     named: list[tuple[Signer, Operator | Agent | Machine]] = [
         *((Signer("operator", name), operator) for name, operator in fleet.operators.items()),
         *((Signer("agent", name), agent) for name, agent in fleet.agents.items()),
-        *((Signer("machine", machine.name), machine) for machine in fleet.machines),
+        *((Signer("machine", machine.name), machine) for machine in fleet.machines if machine.has_account),
     ]
     return {signer: Holder(signer, holding.address, holding.key) for signer, holding in named}
 
@@ -140,8 +137,8 @@ def _holders(fleet: Fleet) -> dict[Signer, Holder]:
 def alone(project: Project, what: str) -> AbstractContextManager[None]:
     """While it is entered, no other run sends for one of the manifest's operators or machines. Raises Locked."""
     fleet = project.fleet
-    accounts = [operator.address or "" for operator in fleet.operators.values()]
-    accounts += [machine.address or "" for machine in fleet.machines]
+    holdings: tuple[Operator | Machine, ...] = (*fleet.operators.values(), *fleet.machines)
+    accounts = [holding.address for holding in holdings if holding.address]
     return locked(user_state_path("fleetctl") / "locks", fleet.network.chain_id, accounts, what)
 
 
@@ -161,7 +158,9 @@ async def connected(
         station = _station(project)
         if station is not None:
             stack.push_async_callback(station.aclose)
-        abilities = await probe(chain, rpc, network, [o.address or "" for o in fleet.operators.values()])
+        abilities = await probe(
+            chain, rpc, network, fleet.protocols, [o.address or "" for o in fleet.operators.values()]
+        )
         sink = _sink(fleet, options.file.parent, project.secrets)
         # What was kept under the old name of a machine is found under it.
         kept, receipts = RenamedSink(sink, fleet.renamed), RenamedJournal(journal, fleet.renamed)

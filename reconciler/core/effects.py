@@ -26,8 +26,9 @@ class ChainCall:
     """One contract call or transfer by `signer`.
 
     `to` is a contract's role name or a 0x address, `function` a full signature ("" for a plain transfer), `value` and
-    `deposit` are wei (a deposit is reserved by the runtime from the signer, not sent), `gas` is an upper guess in gas
-    units for planning only; sending always estimates. `purpose` is the heading under which the value is shown as cost.
+    `deposit` are wei (a deposit is taken by a contract or the runtime from the signer, not sent), `gas` is an upper
+    guess in gas units for planning only; sending always estimates. `purpose` is the heading under which value and, for
+    a bond, deposit are shown as cost.
     """
 
     signer: Signer | Output
@@ -35,9 +36,20 @@ class ChainCall:
     function: str = ""
     args: tuple[Any, ...] = ()
     value: int | Output = 0
-    deposit: int = 0
+    deposit: int | Output = 0
     gas: int = 21_000
     purpose: str = "transfer"
+
+    @property
+    def taken(self) -> int:
+        """The deposit in wei, or nothing while it is not known."""
+        return self.deposit if isinstance(self.deposit, int) else 0
+
+    @property
+    def pays(self) -> int:
+        """Wei that leave for good, as far as they are known: what is sent, and a bond that is taken."""
+        sent = self.value if isinstance(self.value, int) else 0
+        return sent + (self.taken if self.purpose == "bond" else 0)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,10 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic.alias_generators import to_snake
 
+from reconciler.core.errors import ConfigError
+from reconciler.core.identity import Custody, Identity, ProtocolBlock, account_identity
 from reconciler.core.money import Amount
 from reconciler.core.rules import Ignored, LabelValue, Move, Window, origins
 from reconciler.core.section import EvmAddress, Name, Section
@@ -65,18 +68,41 @@ class KeyRef(SecretRef):
 
 
 class ContractAddresses(Section):
-    identity_registry: EvmAddress
-    """Registry of machine identities."""
-    identity_staking: EvmAddress
-    """Where bonds are kept."""
-    machine_nft: EvmAddress
-    """Machine NFTs."""
+    identity_registry: EvmAddress | None = None
+    """v1's registry of machine identities."""
+    identity_staking: EvmAddress | None = None
+    """Where v1 keeps bonds."""
+    machine_nft: EvmAddress | None = None
+    """v1's Machine NFTs."""
+    info_desk: EvmAddress | None = None
+    """v2's terms: prices, periods, and where its contracts are."""
+    machine_registry: EvmAddress | None = None
+    """v2's registry of machines, which are its tokens."""
+    machine_state_and_sync: EvmAddress | None = None
+    """Where v2 machines are activated and paused."""
+    machine_subscription: EvmAddress | None = None
+    """Where v2 keeps bonds, and what machines have paid for."""
+    cross_chain_mirror: EvmAddress | None = None
+    """Where v2 keeps the home chain of each machine."""
+    peaq_token: EvmAddress = "0x0000000000000000000000000000000000000809"
+    """The chain's own coin as a token, in which v2 bonds are paid."""
     did: EvmAddress = "0x0000000000000000000000000000000000000800"
     """DID precompile."""
     batch: EvmAddress = "0x0000000000000000000000000000000000000805"
     """Batch precompile."""
     multicall: EvmAddress | None = "0xcA11bde05977b3631167028862bE2a173976CA11"
     """Multicall3; null where the chain has none."""
+
+    def at(self, role: str) -> str:
+        """The address of a contract by its key here, such as machineRegistry. ConfigError where it is left out."""
+        address: str | None = getattr(self, to_snake(role))
+        if address is None:
+            raise ConfigError(f"network.contracts.{role} is not set", hint="write its address under network.contracts")
+        return address
+
+    def missing(self, protocol: "Protocol") -> list[str]:
+        """The contracts that a protocol cannot do without and that are left out, by their keys."""
+        return [role for role in ROLES[protocol] if getattr(self, to_snake(role)) is None]
 
 
 class Confirmations(Section):
@@ -156,6 +182,13 @@ class Agent(Section):
     """Needed to pair and to rotate; without it those steps are parked."""
 
 
+Protocol = Literal["v1", "v2"]
+ROLES: Mapping[Protocol, tuple[str, ...]] = {
+    "v1": ("identityRegistry", "identityStaking", "machineNft"),
+    "v2": ("infoDesk", "machineRegistry", "machineStateAndSync", "machineSubscription", "crossChainMirror"),
+}
+"""The contracts of each protocol, by their keys under network.contracts."""
+
 Prunable = Literal["pairings", "records", "identities"]
 """What may be removed although the manifest never named it (`Kind.prunable`)."""
 
@@ -210,8 +243,8 @@ class Machine(Section):
     """May be left out where the key gives it."""
     key: KeyRef | None = None
     """Where the machine's own key is kept; without one its own steps are parked."""
-    custody: Literal["key", "none"] = "key"
-    """`none`: nobody will ever sign for this machine, so it gets its identity and NFT only."""
+    protocol: Protocol | None = None
+    """The protocol it lives by, where that is not the fleet's."""
     operator: Name = "default"
     """Which of the operators registers it."""
     labels: Mapping[Name, LabelValue] = {}
@@ -227,6 +260,18 @@ class Machine(Section):
     metadata: Metadata = Metadata()
     """What the machine says of itself, in any protocol."""
 
+    @property
+    def has_account(self) -> bool:
+        """Whether it is an account on the chain, and not only an entry in a registry."""
+        block = self.section(ProtocolBlock)
+        return block is None or block.has_account
+
+    @property
+    def signs(self) -> bool:
+        """False where nobody will ever sign as this machine."""
+        custody = self.section(Custody)
+        return self.has_account and (custody is None or custody.custody != "none")
+
 
 class Fleet(Section):
     """The whole desired state."""
@@ -234,8 +279,8 @@ class Fleet(Section):
     name: Name
     """What the fleet is called."""
     network: Network
-    protocol: Literal["v1"] = "v1"
-    """The protocol of the machines; must be written out where real money moves."""
+    protocol: Protocol = "v1"
+    """The protocol of the machines; must be written out where real money moves. v1 is peaq's legacy one."""
     services: Services = Services()
     """The services of peaq that this fleet uses."""
     operators: Mapping[Name, Operator]
@@ -275,8 +320,29 @@ class Fleet(Section):
     def retired(self) -> tuple[Machine, ...]:
         return tuple(machine for machine in self.machines if machine.state == "retired")
 
+    @property
+    def protocols(self) -> tuple[Protocol, ...]:
+        """Those that its machines live by, or its own while it has none."""
+        lived: set[Protocol] = {machine.protocol or self.protocol for machine in self.machines}
+        return tuple(sorted(lived or {self.protocol}))
+
     def operator_of(self, machine: Machine) -> Operator:
         return self.operators[machine.operator]
+
+    def of(self, protocol: Protocol) -> tuple[Machine, ...]:
+        """The machines that live by this protocol."""
+        return tuple(machine for machine in self.machines if (machine.protocol or self.protocol) == protocol)
+
+    def serving(self, protocol: Protocol) -> tuple[Machine, ...]:
+        """Those of them that are in service, or are to be."""
+        return tuple(machine for machine in self.of(protocol) if machine.state == "active")
+
+    def identity_of(self, machine: Machine) -> Identity:
+        """Who the machine is to the services."""
+        block = machine.section(ProtocolBlock)
+        if block is not None:
+            return block.identity(machine.name)
+        return account_identity(machine.name, f"{machine.address}", provable=machine.signs)
 
 
 class Mistake(BaseModel):

@@ -84,6 +84,6 @@ def cost_of(steps: Iterable[Step], gas_price: int) -> dict[Signer, Cost]:
 
 
 def call_cost(call: ChainCall, gas_price: int) -> Cost:
-    value = call.value if isinstance(call.value, int) else 0
-    bond, transfer = (value, 0) if call.purpose == "bond" else (0, value)
-    return Cost(bond, transfer, call.deposit, call.gas * gas_price)
+    if call.purpose == "bond":
+        return Cost(bond=call.pays, gas=call.gas * gas_price)
+    return Cost(transfer=call.pays, deposit=call.taken, gas=call.gas * gas_price)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, placeholders
+from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, expected, placeholders
 from reconciler.core.change import Action, FieldChange
-from reconciler.core.effects import ChainGroup, CodedRequest, Effect, SignedRequest, Signer, Step, signer_of
+from reconciler.core.effects import ChainGroup, CodedRequest, Effect, SignedRequest, Signer, Step, calls_of, signer_of
 from reconciler.core.graph import ordered
 from reconciler.core.ignoring import Ignoring
 from reconciler.core.kind import Need, Resource, Spec, Strength
-from reconciler.core.money import Cost, cost_of
+from reconciler.core.money import Cost, call_cost, cost_of
 from reconciler.core.observation import SHAPES, Observation, Present, Unreadable
 
 
@@ -126,13 +126,13 @@ class Plan:
 
 
 def build_plan(scene: Scene) -> Plan:
-    """Judge every resource. First by itself, to learn what wallets will be asked for, then in order of need."""
+    """Judge every resource in order of need: once to learn what wallets will be asked for, and then knowing that."""
     resources = {resource.address: resource for resource in scene.resources}
     needs = needs_of(scene.resources)
     order = ordered({address: [need.address for need in wanted] for address, wanted in needs.items()})
     known = known_outputs(scene)
-    alone = (_held(judge(scene, resources[address], known), scene) for address in order)
-    burdens = _burdens(alone, scene.gas_price)
+    first = _at_first(scene, (resources[address] for address in order), needs, known)
+    burdens = burdens_of(first, scene.gas_price)
     orphans = {n.address: address for address in scene.left_out for n in needs.get(address, ()) if n.triggers}
     done: dict[Address, PlannedChange] = {}
     for address in order:
@@ -141,6 +141,18 @@ def build_plan(scene: Scene) -> Plan:
         done[address] = _propagate(change, needs[address], done, scene)
     planned = tuple(change for address, change in done.items() if address not in scene.left_out)
     return Plan(planned, scene.gas_price, scene.notices, scene.left_out)
+
+
+def _at_first(
+    scene: Scene, resources: Iterable[Resource], needs: Mapping[Address, tuple[Need, ...]], known: Resolve
+) -> Iterator[PlannedChange]:
+    """What would be done if no wallet had to be asked for anything; in order, and kept no longer than it takes."""
+    seen: dict[Address, PlannedChange] = {}
+    for resource in resources:
+        change = _propagate(_held(judge(scene, resource, known), scene), needs[resource.address], seen, scene)
+        seen[change.address] = PlannedChange(resource, change.action)
+        if change.action.acts:
+            yield change
 
 
 def needs_of(resources: Iterable[Resource]) -> dict[Address, tuple[Need, ...]]:
@@ -256,7 +268,7 @@ def _paid(effect: Effect) -> int:
     if isinstance(effect, CodedRequest):
         return effect.wei
     calls = effect.calls if isinstance(effect, ChainGroup) else ()
-    return sum(call.value for call in calls if isinstance(call.value, int))
+    return sum(call.pays for call in calls)
 
 
 def _missing_key(effect: Effect, scene: Scene) -> Signer | None:
@@ -319,10 +331,10 @@ def known_outputs(scene: Scene) -> Resolve:
     return resolve
 
 
-def _resolver(known: Resolve, burdens: Mapping[str, int], done: Mapping[Address, PlannedChange]) -> Resolve:
+def _resolver(known: Resolve, burdens: Mapping[Burden, int], done: Mapping[Address, PlannedChange]) -> Resolve:
     def resolve(wanted: Placeholder) -> object | None:
         if isinstance(wanted, Burden):
-            return burdens.get(wanted.signer, 0)
+            return burdens.get(wanted, 0)
         change = done.get(wanted.address)
         if change is not None and change.action is Action.BLOCKED:
             return NEVER
@@ -332,9 +344,15 @@ def _resolver(known: Resolve, burdens: Mapping[str, int], done: Mapping[Address,
     return resolve
 
 
-def _burdens(changes: Iterable[PlannedChange], gas_price: int) -> dict[str, int]:
-    steps = (step for change in changes if change.action.acts for step in change.steps)
-    return {str(signer): cost.deposit + cost.gas for signer, cost in cost_of(steps, gas_price).items()}
+def burdens_of(acting: Iterable[PlannedChange], gas_price: int) -> dict[Burden, int]:
+    """What these changes take from each signer's wallet, as far as it is known."""
+    found: dict[Burden, int] = {}
+    for call in (call for change in acting for step in change.steps for call in calls_of(step.effect)):
+        who, cost = str(expected(call.signer)), call_cost(call, gas_price)
+        taken = {Burden(who): cost.deposit + cost.gas, Burden(who, bonds=True): cost.bond and call.taken}
+        for burden, wei in taken.items():
+            found[burden] = found.get(burden, 0) + wei
+    return found
 
 
 def is_bound(value: object) -> bool:

@@ -94,6 +94,10 @@ class Reader(Protocol):
         """Seconds since the epoch at which this reading began."""
         ...
 
+    def chain_time(self) -> float:
+        """Seconds since the epoch by the chain: of the block read, or of now where blocks come only on demand."""
+        ...
+
     def receipt(self, name: str) -> Receipt | None:
         """What we stored under this token name, if the journal knows."""
         ...

@@ -42,7 +42,7 @@ class _Job:
     @property
     def wei(self) -> int:
         """Value and deposits."""
-        return sum(raw.value for raw in self.raws) + sum(call.deposit for call in self.group.calls)
+        return sum(raw.value for raw in self.raws) + sum(call.taken for call in self.group.calls)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class Lane:
                 return []
             # A later call may depend on an earlier one, so its own estimate can fail now.
             gas = call.gas if outcome.revert else int(outcome.gas * GAS_MARGIN)
-            parts.append(_Part([], job.labels, raw, gas, raw.value + call.deposit))
+            parts.append(_Part([], job.labels, raw, gas, raw.value + call.taken))
         parts[-1].jobs.append(job)
         return parts
 

@@ -21,6 +21,8 @@ MOST_GAS = 8_000_000
 """Gas of the probes that are tried by one call: nodes limit what a call may take."""
 SLICE, SLICES_AT_ONCE = 2000, 2
 """Resources that are looked at together: while services are slow to answer for some, the chain is asked for others."""
+UNFUNDED = "FundsUnavailable"
+"""The token's refusal for want of coins: the check of balances tells that in numbers."""
 T = TypeVar("T")
 Probe = tuple[Address, tuple[ChainCall, ...]]
 
@@ -170,7 +172,9 @@ async def _ask(world: World, calls: Sequence[ChainCall], block: int) -> str:
     try:
         outcome = await world.chain.dry_run(sender, raw, block)
         # Who cannot pay is told so by the guard of balances, with the sum that is missing.
-        poor = outcome.revert and await world.chain.balance(sender) < sum(r.value for r in raws)
+        poor = outcome.revert and (
+            outcome.revert == UNFUNDED or await world.chain.balance(sender) < sum(r.value for r in raws)
+        )
     except Unreachable:
         # Not an answer: it will be simulated again before anything is sent.
         return ""

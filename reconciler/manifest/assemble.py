@@ -13,7 +13,9 @@ from reconciler.manifest.machinesets import machines_of
 from reconciler.manifest.moves import known_names
 from reconciler.manifest.origin import Entry, Origins
 from reconciler.manifest.problems import Problems, mistyped, unknown
+from reconciler.manifest.protocols import fitting
 from reconciler.manifest.source import Source, read, trail
+from reconciler.manifest.upgrade import CURRENT, older_form, upgrade
 from reconciler.manifest.words import sort_of
 
 SHARED = ("agents", "delegationPolicies", "machinePolicies")
@@ -27,8 +29,10 @@ NOT_DEFAULTS = ("name", "address", "key")
 def assemble(root: Source, problems: Problems, lock: Path, known: Iterable[str]) -> Draft:
     """`known` are the keys of the model, to tell a missing key from a mistyped one."""
     known = (*known, *TOP)
+    if form := older_form(root):
+        upgrade(root, form)
     raw = {key: value for key, value in root.data.items() if key not in (*TOP, "machines")}
-    draft = Draft({**raw, "machines": []}, Origins(Entry(root.file, root.node)), problems)
+    draft = Draft({**raw, "machines": []}, Origins(Entry(root.file, root.node)), problems, form=form)
     _header(root, problems, known)
     _operators(root, draft, known)
     for key in SHARED:
@@ -40,7 +44,7 @@ def assemble(root: Source, problems: Problems, lock: Path, known: Iterable[str])
 
 
 def _header(root: Source, problems: Problems, known: Iterable[str]) -> None:
-    for key, wanted in (("apiVersion", "fleetctl/v1alpha1"), ("kind", "Fleet")):
+    for key, wanted in (("apiVersion", CURRENT), ("kind", "Fleet")):
         if key not in root.data:
             if not mistyped(key, root.data, known):
                 problems.add(root.place(), f"missing key `{key}`", f"write `{key}: {wanted}` at the top")
@@ -104,6 +108,8 @@ def _include(source: Source, loc: Loc, pattern: object, draft: Draft) -> None:
         if path.resolve() not in {known.resolve() for known in draft.texts}:
             included = read(path, str(path), draft.problems)
             if included is not None:
+                if draft.form:
+                    upgrade(included, draft.form)
                 _add_included(included, draft)
 
 
@@ -170,4 +176,5 @@ def _put_under(defaults: Mapping[str, Any], base: Entry, draft: Draft) -> None:
             outside = {**machine, "name": known.get(str(machine.get("name")), machine.get("name"))}
             entry = draft.origins.machines[index]
             draft.origins.machines[index] = Entry(entry.file, entry.node, entry.key, entry.row, base)
-            machines[index] = merged(machine, fill_defaults(defaults, outside, base, draft.problems))
+            mine = fitting(defaults, machine, draft.raw)
+            machines[index] = merged(machine, fill_defaults(mine, outside, base, draft.problems))

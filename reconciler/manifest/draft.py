@@ -16,6 +16,8 @@ class Draft:
     texts: dict[Path, str] = field(default_factory=dict)
     """Every file that was read."""
     notices: list[str] = field(default_factory=list)
+    form: str = ""
+    """The older form that the manifest is written in, if it is."""
     defaults: Entry | None = None
     """Where the defaults are written, and what they say."""
     defaults_data: dict[str, Any] = field(default_factory=dict)

@@ -8,13 +8,13 @@ from reconciler.core.section import Loc
 from reconciler.manifest.source import trail
 
 FLEET = (
-    *("apiVersion", "kind", "name", "network", "protocol", "services", "operator", "operators", "v1", "tokens"),
+    *("apiVersion", "kind", "name", "network", "protocol", "services", "operator", "operators", "v1", "v2", "tokens"),
     *("guards", "windows", "ignore", "prune", "formerKeys", "delegationPolicies", "machinePolicies", "agents", "moved"),
 )
 LAST = ("defaults", "machines", "machineSets", "include")
 MACHINE = (
-    *("name", "address", "key", "custody", "operator", "labels", "state", "protect", "suspended", "ignore"),
-    *("metadata", "v1", "market", "pairings", "runtimeEndpoints"),
+    *("name", "protocol", "address", "key", "operator", "labels", "state", "protect", "suspended", "ignore"),
+    *("metadata", "v1", "v2", "market", "pairings", "runtimeEndpoints"),
 )
 
 Rank = Callable[[str], int]
@@ -34,15 +34,21 @@ def of_machine(key: str) -> int:
 
 def ordered_mappings(root: Node) -> Iterator[tuple[MappingNode, Rank]]:
     """Every mapping of a manifest whose keys have a usual order, inner ones first."""
+    for _, node in machine_mappings(root):
+        yield node, of_machine
+    if isinstance(root, MappingNode):
+        yield root, of_fleet
+
+
+def machine_mappings(root: Node) -> Iterator[tuple[Loc, MappingNode]]:
+    """Every mapping that has the keys of a machine, and where it stands: defaults, machines, templates."""
     places: list[Loc] = [("defaults",)]
     places += [("machines", index) for index in _indexes(root, "machines")]
     places += [("machineSets", index, "template") for index in _indexes(root, "machineSets")]
     for place in places:
         steps = trail(root, place)
         if len(steps) == len(place) + 1 and isinstance(node := steps[-1][1], MappingNode):
-            yield node, of_machine
-    if isinstance(root, MappingNode):
-        yield root, of_fleet
+            yield place, node
 
 
 def _indexes(root: Node, key: str) -> range:

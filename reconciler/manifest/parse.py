@@ -26,6 +26,7 @@ from reconciler.manifest.model import fleet_model
 from reconciler.manifest.moves import check_moves
 from reconciler.manifest.origin import Origins
 from reconciler.manifest.problems import Problems
+from reconciler.manifest.protocols import check_protocols, unused
 from reconciler.manifest.shape import keys
 from reconciler.manifest.source import read
 
@@ -41,6 +42,8 @@ class Manifest:
     digest: str
     """SHA-256 over all these files."""
     notices: tuple[str, ...]
+    form: str
+    """The older form that it is written in, or ""."""
     origin: Origins
 
     def problem(self, loc: Loc, message: str, hint: str = "") -> Problem:
@@ -78,6 +81,7 @@ def load(
     draft = assemble(root, problems, lockfile.beside(path), keys(model))
     settle(draft, environ)
     check(draft, checksum)
+    check_protocols(draft)
     check_moves(draft)
     _check_unused_defaults(model, draft)
     fleet = _checked(model, draft)
@@ -85,7 +89,8 @@ def load(
         _ask_kinds(fleet, kinds, draft)
     if fleet is None or problems:
         raise ManifestError(problems.sorted())
-    return Manifest(fleet, path, tuple(draft.texts), _digest(draft.texts), tuple(draft.notices), draft.origins)
+    files, notices = tuple(draft.texts), tuple(draft.notices)
+    return Manifest(fleet, path, files, _digest(draft.texts), notices, draft.form, draft.origins)
 
 
 def _checked(model: type[Fleet], draft: Draft) -> Fleet | None:
@@ -101,10 +106,11 @@ def _checked(model: type[Fleet], draft: Draft) -> Fleet | None:
 
 def _check_unused_defaults(model: type[Fleet], draft: Draft) -> None:
     """Defaults under no machine are still read, as those of one that needs nothing else."""
-    if draft.raw["machines"] or draft.defaults is None:
+    left = unused(draft.defaults_data, draft)
+    if not left or draft.defaults is None:
         return
     origins = replace(draft.origins, machines=[draft.defaults])
-    stand_in = replace(draft, raw={**draft.raw, "machines": [draft.defaults_data]}, origins=origins)
+    stand_in = replace(draft, raw={**draft.raw, "machines": [left]}, origins=origins)
     try:
         _validate(model, stand_in.raw)
     except ValidationError as error:

@@ -10,9 +10,10 @@ from reconciler.manifest.assemble import NOT_DEFAULTS
 from reconciler.manifest.model import PROTOCOLS, fleet_model
 from reconciler.manifest.networks import PRESETS
 from reconciler.manifest.schema_docs import describe
+from reconciler.manifest.upgrade import CURRENT
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-ID = "urn:fleetctl:schema:fleet:v1alpha1"
+ID = "urn:fleetctl:schema:fleet:v1"
 Schema = dict[str, Any]
 
 
@@ -60,7 +61,7 @@ def _properties(model: Schema, definitions: Schema) -> Schema:
         sources = [key for key in definitions[secret]["properties"] if key != "password"]
         definitions[secret]["oneOf"] = [{"required": [key]} for key in sources]
     head = {
-        "apiVersion": {"const": "fleetctl/v1alpha1", "description": "The version of this format."},
+        "apiVersion": {"const": CURRENT, "description": "The version of this format."},
         "kind": {"const": "Fleet", "description": "What this file is."},
         "name": model["name"],
         "network": _network(),

@@ -1,9 +1,9 @@
-"""Who may send transactions here, and the delegation that lets Batch and DID act for them."""
+"""Who may send transactions here, and the delegation that lets Batch, DID and the token act for them."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from reconciler.sandbox.config import DELEGATE, Contracts
+from reconciler.sandbox.config import DELEGATE, Contracts, ContractsV2
 from reconciler.sandbox.rpc import Call, NodeRpc
 from reconciler.sandbox.transactions import Signed
 
@@ -16,11 +16,14 @@ REMEMBERED = 20_000
 class Accounts:
     """Sees every transaction before the node does."""
 
-    def __init__(self, node: NodeRpc, *, chain_id: int, contracts: Contracts, own: Collection[str]) -> None:
+    def __init__(
+        self, node: NodeRpc, *, chain_id: int, contracts: Contracts, v2: ContractsV2, own: Collection[str]
+    ) -> None:
         self._node = node
         self._chain_id = chain_id
         self._own = {address.lower() for address in own}
-        self._asks_sender = {contracts.batch.lower(), contracts.did.lower()}
+        asking = (contracts.batch, contracts.did, contracts.wpeaq, v2.machine_state_and_sync, v2.machine_subscription)
+        self._asks_sender = {address.lower() for address in asking}
         self._delegated: set[str] = set()
         self._accepted: dict[tuple[str, int], Signed] = {}
 

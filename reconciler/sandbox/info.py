@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reconciler.sandbox.config import V1_CHAIN_ID, Contracts
+from reconciler.sandbox.config import AGUNG_CHAIN_ID, PEAQ_CHAIN_ID, V1_CHAIN_ID, Contracts, ContractsV2, contracts_v2
 
 FILE = "sandbox.json"
 FORMAT = 1
+PINNED = (AGUNG_CHAIN_ID, PEAQ_CHAIN_ID)
+"""Chains whose v2 contracts peaq's own clients know."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,10 @@ class SandboxInfo:
     """Seconds between blocks; 0: one with each transaction."""
     chain_id: int = V1_CHAIN_ID
     contracts: Contracts = field(default_factory=Contracts)
+
+    @property
+    def v2(self) -> ContractsV2:
+        return contracts_v2(self.chain_id)
 
     @property
     def url(self) -> str:
@@ -50,7 +56,8 @@ class SandboxInfo:
 
     def env(self) -> dict[str, str]:
         """The environment under which peaq's own clients, and ours, use this sandbox."""
-        return {
+        pinned = {"PEAQOS_DEPLOYMENT_ID": self.v2.deployment} if self.chain_id in PINNED else {}
+        return pinned | {
             "PEAQOS_RPC_URL": self.rpc_url,
             "PEAQOS_PRIVATE_KEY": self.operator_private_key,
             "IDENTITY_REGISTRY_ADDRESS": self.contracts.identity_registry,
@@ -80,6 +87,7 @@ class SandboxInfo:
             "block_time": self.block_time,
             "chain_id": self.chain_id,
             "contracts": asdict(self.contracts),
+            "contracts_v2": asdict(self.v2),
             "api_key": self.api_key,
             "totp_secret": self.totp_secret,
             "keys": {"operator": operator},

@@ -20,7 +20,7 @@ import pyotp
 from eth_account import Account
 
 from reconciler.sandbox import processes
-from reconciler.sandbox.config import DEFAULT_PORT
+from reconciler.sandbox.config import DEFAULT_PORT, V1_CHAIN_ID
 from reconciler.sandbox.errors import SandboxError
 from reconciler.sandbox.http import HEALTH
 from reconciler.sandbox.info import FILE, SandboxInfo, read_info
@@ -42,11 +42,13 @@ def up(
     port: int = DEFAULT_PORT,
     block_time: float = 0.0,
     snapshot: Path | None = None,
+    chain_id: int = V1_CHAIN_ID,
     say: Say = silent,
 ) -> SandboxInfo:
     """A running sandbox, started unless there is one. block_time in seconds; 0 mines with each transaction.
 
-    `snapshot` is the directory of a saved world to go on with; it is only read.
+    `snapshot` is the directory of a saved world to go on with; it is only read. Under a chain id other than its own,
+    peaq's clients take the sandbox for that chain, and what is signed here is valid there: throwaway keys only.
     """
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -59,7 +61,7 @@ def up(
         _require_free(port)
         binary = anvil_binary(say)
         say(f"starting the sandbox on port {port}")
-        return _start(directory, port, block_time, binary, snapshot)
+        return _start(directory, port, block_time, binary, snapshot, chain_id=chain_id)
 
 
 def down(directory: Path) -> bool:
@@ -93,11 +95,13 @@ def running(directory: Path, **options: Any) -> Iterator[SandboxInfo]:
         down(directory)
 
 
-def _start(directory: Path, port: int, block_time: float, binary: Path, snapshot: Path | None) -> SandboxInfo:
+def _start(
+    directory: Path, port: int, block_time: float, binary: Path, snapshot: Path | None, *, chain_id: int
+) -> SandboxInfo:
     account = Account.from_key(read_snapshot(snapshot).operator_private_key) if snapshot else Account.create()
     settings = Settings(
         port=port, block_time=block_time, node_binary=str(binary), operator_address=account.address,
-        api_key=secrets.token_urlsafe(24), totp_secret=pyotp.random_base32(),
+        api_key=secrets.token_urlsafe(24), totp_secret=pyotp.random_base32(), chain_id=chain_id,
         snapshot=str(snapshot.absolute()) if snapshot else "",
     )  # fmt: skip
     state = directory / STATE
@@ -109,7 +113,7 @@ def _start(directory: Path, port: int, block_time: float, binary: Path, snapshot
     try:
         node_pid = _await_health(process, port, directory)
         info = SandboxInfo(
-            directory=directory, port=port, block_time=block_time,
+            directory=directory, port=port, block_time=block_time, chain_id=chain_id,
             api_key=settings.api_key, totp_secret=settings.totp_secret,
             operator_address=account.address, operator_private_key=f"0x{bytes(account.key).hex()}",
             server_pid=process.pid, node_pid=node_pid,

@@ -43,7 +43,14 @@ class Node:
         shutil.rmtree(self.cache, ignore_errors=True)
 
 
-def start_node(binary: Path, directory: Path, *, block_time: float = 0.0, chain: Path | None = None) -> Node:
+def start_node(
+    binary: Path,
+    directory: Path,
+    *,
+    block_time: float = 0.0,
+    chain: Path | None = None,
+    chain_id: int = V1_CHAIN_ID,
+) -> Node:
     """Start the node and wait until it answers. block_time in seconds; 0 mines with each transaction.
 
     `chain` is a saved one to go on with.
@@ -52,14 +59,14 @@ def start_node(binary: Path, directory: Path, *, block_time: float = 0.0, chain:
     cache = directory / "node-cache"
     with (directory / "node.log").open("ab") as log:
         process = subprocess.Popen(
-            _command(binary, port, cache, block_time) + (["--load-state", str(chain)] if chain else []),
+            _command(binary, port, chain_id, cache, block_time) + (["--load-state", str(chain)] if chain else []),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
             cwd=directory, env={"PATH": os.defpath, "HOME": str(directory)},
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
         )  # fmt: skip
     node = Node(process, f"http://127.0.0.1:{port}", cache)
     try:
-        _await_answer(node)
+        _await_answer(node, chain_id)
     except BaseException:
         node.stop()
         raise
@@ -74,10 +81,10 @@ def free_port() -> int:
         return port
 
 
-def _command(binary: Path, port: int, cache: Path, block_time: float) -> list[str]:
+def _command(binary: Path, port: int, chain_id: int, cache: Path, block_time: float) -> list[str]:
     command = [
         str(binary), "--quiet", "--host", "127.0.0.1", "--port", str(port),
-        "--chain-id", str(V1_CHAIN_ID), "--hardfork", "prague",
+        "--chain-id", str(chain_id), "--hardfork", "prague",
         "--gas-limit", str(BLOCK_GAS), "--block-base-fee-per-gas", str(BASE_FEE_WEI),
         # One unlocked account of its own, with a key nobody knows: the faucet and the contracts' admin.
         "--accounts", "1", "--mnemonic-random", "12", "--balance", str(FAUCET_PEAQ),
@@ -88,14 +95,14 @@ def _command(binary: Path, port: int, cache: Path, block_time: float) -> list[st
     return [*command, "--block-time", f"{block_time:g}"] if block_time else command
 
 
-def _await_answer(node: Node) -> None:
+def _await_answer(node: Node, chain_id: int) -> None:
     question = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if node.process.poll() is not None:
             raise SandboxError("the dev node ended at once", "see node.log in the sandbox directory")
         try:
-            if httpx.post(node.url, json=question, timeout=2, trust_env=False).json()["result"] == hex(V1_CHAIN_ID):
+            if httpx.post(node.url, json=question, timeout=2, trust_env=False).json()["result"] == hex(chain_id):
                 return
         except (httpx.HTTPError, KeyError, ValueError):
             pass

@@ -37,6 +37,7 @@ class Settings:
     operator_address: str
     api_key: str
     totp_secret: str
+    chain_id: int
     snapshot: str = ""
     """Directory of a saved world to go on with, or \"\" for a new one."""
 
@@ -44,7 +45,10 @@ class Settings:
 async def serve(directory: Path, settings: Settings) -> None:
     """Run until told to stop, or until the node ends."""
     chain = Path(settings.snapshot) / CHAIN if settings.snapshot else None
-    node = start_node(Path(settings.node_binary), directory, block_time=settings.block_time, chain=chain)
+    node = start_node(
+        Path(settings.node_binary), directory,
+        block_time=settings.block_time, chain=chain, chain_id=settings.chain_id,
+    )  # fmt: skip
     rpc = NodeRpc(node.url)
     try:
         app = await _assemble(rpc, node, directory, settings)
@@ -67,15 +71,15 @@ async def _assemble(rpc: NodeRpc, node: Node, directory: Path, settings: Setting
     faucet = await _admin(rpc, settings)
     config = SandboxConfig(
         directory=directory, node_url=node.url, faucet_address=faucet, api_key=settings.api_key,
-        operator_address=settings.operator_address, totp_secret=settings.totp_secret,
+        chain_id=settings.chain_id, operator_address=settings.operator_address, totp_secret=settings.totp_secret,
     )  # fmt: skip
-    chain = Chain(rpc, config.contracts, faucet, automine=settings.block_time == 0)
+    chain = Chain(rpc, config.contracts, faucet, v2=config.v2, automine=settings.block_time == 0)
     if not settings.snapshot:
         await chain.install()
         await chain.fund(settings.operator_address, OPERATOR_WEI)
     first_block = int(await rpc.call("eth_blockNumber"), 16)
     own = [settings.operator_address]
-    accounts = Accounts(rpc, chain_id=config.chain_id, contracts=config.contracts, own=own)
+    accounts = Accounts(rpc, chain_id=config.chain_id, contracts=config.contracts, v2=config.v2, own=own)
     faults = Faults()
     front = Front(rpc, accounts, faults)
     control = ControlApi(Control(chain, accounts, first_block), faults, front, node_pid=node.process.pid)

@@ -228,7 +228,7 @@ def test_variables_are_fit_for_any_shell() -> None:
 
 
 MANIFEST = """\
-apiVersion: fleetctl/v1alpha1
+apiVersion: fleetctl/v1
 kind: Fleet
 name: test
 network: sandbox

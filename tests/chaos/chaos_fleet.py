@@ -64,7 +64,7 @@ class Fleet:
             self._write_key(agent, self.agents[agent])
         policy = {"allowedSkillKeys": ["pyth-price-feed"], "perTransactionLimit": 5, "currency": "USD"}
         self.manifest = {
-            "apiVersion": "fleetctl/v1alpha1", "kind": "Fleet", "name": self.name, "network": "sandbox",
+            "apiVersion": "fleetctl/v1", "kind": "Fleet", "name": self.name, "network": "sandbox",
             "services": {
                 "markets": {"url": "${PEAQOS_ORCHESTRATION_URL}", "apiKey": {"env": "PEAQOS_API_KEY"}},
                 "mcr": {"url": "${PEAQOS_MCR_API_URL}"},

@@ -17,7 +17,7 @@ MACHINE = {
     "market": {"machineType": "press", "runtimeProfile": "linux-arm64"},
 }
 FLEET: dict[str, Any] = {
-    "apiVersion": "fleetctl/v1alpha1",
+    "apiVersion": "fleetctl/v1",
     "kind": "Fleet",
     "name": "docs",
     "network": "sandbox",

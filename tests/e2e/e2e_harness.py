@@ -31,6 +31,7 @@ from reconciler.sandbox.info import SandboxInfo
 AT = Contracts()
 PEAQ = 10**18
 BATCH_TYPES = ["address[]", "uint256[]", "bytes[]", "uint64[]"]
+METHODS, ENDPOINTS = "(string,string,address,string)[]", "(string,string,string)[]"
 FUNCTIONS = {
     "register": "register()",
     "registerFor": "registerFor(address)",
@@ -39,6 +40,17 @@ FUNCTIONS = {
     "update": "updateAttribute(address,bytes,bytes,uint32)",
     "remove": "removeAttribute(address,bytes)",
     "batchAll": "batchAll(address[],uint256[],bytes[],uint64[])",
+    "approve": "approve(address,uint256)",
+    "activateMachine": f"activateMachine((string,address,{METHODS},uint256[],{ENDPOINTS}),string,bytes,address,uint8)",
+    "setController": "setController(uint256,address)",
+    "setVerificationMethods": f"setVerificationMethods(uint256,{METHODS})",
+    "setAuthentication": "setAuthentication(uint256,uint256[])",
+    "setServiceEndpoints": f"setServiceEndpoints(uint256,{ENDPOINTS})",
+    "suspend": "suspend(uint256)",
+    "resume": "resume(uint256)",
+    "renew": "renew(uint256)",
+    "open": "activate(uint256,uint8)",
+    "handOver": "safeTransferFrom(address,address,uint256)",
 }
 SELECTORS = {keccak(text=signature)[:4].hex(): name for name, signature in FUNCTIONS.items()}
 WRITES = ("POST", "PATCH", "PUT", "DELETE")
@@ -228,7 +240,7 @@ class Yard:
         self.world.fund(self.operator.address, peaq)
         self.write_key("ops", self.agent)
         self.manifest = {
-            "apiVersion": "fleetctl/v1alpha1", "kind": "Fleet", "name": self.name, "network": "sandbox",
+            "apiVersion": "fleetctl/v1", "kind": "Fleet", "name": self.name, "network": "sandbox",
             "services": {
                 "markets": {"url": "${PEAQOS_ORCHESTRATION_URL}", "apiKey": {"env": "PEAQOS_API_KEY"}},
                 "mcr": {"url": "${PEAQOS_MCR_API_URL}"},

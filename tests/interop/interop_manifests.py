@@ -4,7 +4,7 @@ MACHINES = ("dock-1", "dock-2", "dock-3")
 AGENTS = ("ops", "buyer")
 
 HEAD = """\
-apiVersion: fleetctl/v1alpha1
+apiVersion: fleetctl/v1
 kind: Fleet
 network: sandbox
 protocol: v1

@@ -79,7 +79,7 @@ def _machine(rng: Random, name: str, account: str, agents: Sequence[str]) -> dic
     own = {"name": name, "address": account, **_some(rng, {"metadata": _some(rng, metadata), "v1": _some(rng, v1)})}
     sort = rng.random()
     if sort < 0.1:
-        return {**own, "custody": "none"}
+        return {**own, "v1": {**own.get("v1", {}), "custody": "none"}}
     if sort < 0.2:
         return own
     return {**own, "market": _market(rng), **_some(rng, _beside_the_record(rng, agents), 0.8)}

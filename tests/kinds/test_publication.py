@@ -19,7 +19,7 @@ def machine(number: int) -> str:
     return f"0x{0xF00000 + number:040x}"
 
 
-FLEET = 'machineSets: [{from: {csv: machines.csv}, template: {name: "m{n}", address: "{a}", custody: none}}]\n'
+FLEET = 'machineSets: [{from: {csv: machines.csv}, template: {name: "m{n}", address: "{a}", v1: {custody: none}}}]\n'
 
 
 def table(count: int) -> str:

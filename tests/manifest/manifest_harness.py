@@ -11,7 +11,7 @@ from reconciler.manifest.parse import Manifest, load
 
 KINDS = discover()
 HEAD = """\
-apiVersion: fleetctl/v1alpha1
+apiVersion: fleetctl/v1
 kind: Fleet
 name: berlin
 network: sandbox

@@ -9,7 +9,7 @@ from manifest_harness import KINDS
 from reconciler.manifest.parse import load
 
 FLEET = """\
-apiVersion: fleetctl/v1alpha1
+apiVersion: fleetctl/v1
 kind: Fleet
 name: test
 network: sandbox

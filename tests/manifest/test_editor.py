@@ -13,7 +13,7 @@ EXAMPLES = [
 ]
 HEAD = f"""\
 # yaml-language-server: $schema={(ROOT / "schemas/fleet.schema.json").as_uri()}
-apiVersion: fleetctl/v1alpha1
+apiVersion: fleetctl/v1
 kind: Fleet
 name: berlin
 network: sandbox
@@ -46,7 +46,7 @@ def test_the_fleet_of_the_handbook_has_no_red_mark(lsp: Editor) -> None:
         ("machines:\n  - {adress: x, name: a}\n", 1, "adress"),
         ("machines:\n  - {name: a, address: 0x12}\n", 1, ""),
         ("machines:\n  - {name: 'a b'}\n", 1, "pattern"),
-        ("machines:\n  - {name: a, custody: maybe}\n", 1, '"none"'),
+        ("machines:\n  - {name: a, v1: {custody: maybe}}\n", 1, '"none"'),
         ("machines:\n  - {key: {env: A}}\n", 1, "name"),
         ("guards: {maxSpend: 25}\n", 0, ""),
         ("guards: {policyWidening: perhaps}\n", 0, '"deny"'),
@@ -65,14 +65,15 @@ def test_a_mistake_has_a_red_mark_in_its_place(lsp: Editor, text: str, line: int
 
 def test_hovers_say_what_a_key_is_for(lsp: Editor) -> None:
     path = Path("/tmp/hover.yaml")
-    assert not lsp.diagnostics(path, HEAD + "guards: {maxSpend: 25 PEAQ}\nmachines:\n  - name: a\n    custody: none\n")
+    machine = "machines:\n  - name: a\n    v1: {custody: none}\n"
+    assert not lsp.diagnostics(path, HEAD + "guards: {maxSpend: 25 PEAQ}\n" + machine)
     assert "Most that one apply may spend" in lsp.hover(path, FIRST, 12)
-    assert "nobody will ever sign" in lsp.hover(path, FIRST + 3, 7)
+    assert "nobody will ever sign" in lsp.hover(path, FIRST + 3, 11)
 
 
 def test_keys_and_words_are_completed(lsp: Editor) -> None:
     path = Path("/tmp/complete.yaml")
-    lsp.diagnostics(path, HEAD + "machines:\n  - name: a\n    \n    custody: \n")
-    assert {"address", "key", "market", "v1", "pairings"} <= set(lsp.completions(path, FIRST + 2, 5))
-    assert {"key", "none"} <= set(lsp.completions(path, FIRST + 3, 14))
+    lsp.diagnostics(path, HEAD + "machines:\n  - name: a\n    \n    state: \n")
+    assert {"address", "key", "market", "pairings", "v1"} <= set(lsp.completions(path, FIRST + 2, 5))
+    assert {"active", "retired"} <= set(lsp.completions(path, FIRST + 3, 12))
     assert {"machineSets", "agents", "tokens"} <= set(lsp.completions(path, FIRST + 4, 1))

@@ -55,7 +55,7 @@ MESSY = """\
 # top
 
 kind: Fleet
-apiVersion: fleetctl/v1alpha1
+apiVersion: fleetctl/v1
 machines:
 # first
 -   key: {file: x}
@@ -83,7 +83,7 @@ network:
 NEAT = """\
 # top
 
-apiVersion: fleetctl/v1alpha1
+apiVersion: fleetctl/v1
 kind: Fleet
 
 # about the network
@@ -203,11 +203,11 @@ def test_files_that_are_included_are_written_too_and_keep_their_mode(tmp_path: P
 
 def test_check_lists_files_and_diff_shows_lines(tmp_path: Path) -> None:
     path = tmp_path / "fleet.yaml"
-    path.write_text("kind: Fleet\napiVersion: fleetctl/v1alpha1")
+    path.write_text("kind: Fleet\napiVersion: fleetctl/v1")
     told = _fleetctl("fmt", "--check", str(path))
     assert (told.returncode, told.stdout) == (2, f"{path}\n")
     shown = _fleetctl("fmt", "--check", "--diff", str(path)).stdout
-    assert "+apiVersion: fleetctl/v1alpha1\n" in shown
+    assert "+apiVersion: fleetctl/v1\n" in shown
     assert _fleetctl("fmt", str(tmp_path / "none.yaml")).returncode == 3
 
 

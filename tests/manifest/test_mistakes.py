@@ -43,7 +43,8 @@ MISTAKES = [
     (ONE + "    pairings: {agent: ops}\n", 9, 15, "expected a list, got a mapping", ""),
     (ONE + "    pairings: [{agent: ops, role: x, delegationPolicy: p}]\n", 9, 24, "ops", ""),
     (ONE + "    operator: defualt\n", 9, 15, "unknown operator `defualt`", "`default`"),
-    (ONE + "    custody: nobody\n", 9, 14, "must be one of `key`, `none`", ""),
+    (ONE + "    v1: {custody: nobody}\n", 9, 19, "must be one of `key`, `none`", ""),
+    (ONE + "    custody: none\n", 9, 5, "unknown key `custody`", "under `v1`"),
     # labels, fields that are ignored, windows
     (ONE + '    labels: {site: "a,b"}\n', 9, 20, "not the value of a label", "choose another"),
     (ONE + "    labels: {site: 5}\n", 9, 20, "expected text, got a number", "in quotes"),
@@ -126,7 +127,7 @@ MISTAKES = [
     ('defaults: {metadata: {dataApi: "https://d/{x"}}\n' + ONE, 6, 32, "a lone `{`", "{{"),
     ("defaults:\n  v1: {dataVisibility: pubic}\n" + ONE, 7, 24, "must be one of `public`", "`public`"),
     ("defaults:\n  v1: {dataVisibility: pubic}\n", 7, 24, "must be one of `public`", "`public`"),
-    ("defaults:\n  v2: {}\n" + ONE, 7, 3, "unknown key `v2`", "`v1`"),
+    ("defaults:\n  v3: {}\n" + ONE, 7, 3, "unknown key `v3`", "`v1`"),
     (
         "defaults: {metadata: {dataApi: 'https://d/{address}'}}\nmachines: [{name: m, key: {env: M}}]\n",
         6,
@@ -168,7 +169,7 @@ HEADS = [
     ("network: sandbox", "network: sandbax", 4, 10, "unknown network `sandbax`; did you mean `sandbox`?", ""),
     ("network: sandbox", "network: https://me:pw@rpc.example", 4, 10, "expected the name of a network", "`peaq`"),
     ("network: sandbox", "network: 5", 4, 10, "expected a network, got a number", "sandbox"),
-    ("network: sandbox", "network: peaq", 4, 1, "the protocol must be written out", "write `protocol: v1`"),
+    ("network: sandbox", "network: peaq", 4, 1, "the protocol must be written out", "write `protocol: v2`"),
     (
         "network: sandbox",
         "network: {preset: peaq, chainId: 5}",
@@ -183,7 +184,7 @@ HEADS = [
     ("network: sandbox", "network: {rpcUrl: https://a.example, contracts: {}}", 4, 10, "missing key `chainId`", ""),
     ("network: sandbox", "network: {preset: sandbox, chainID: 31338}", 4, 28, "did you mean `chainId`?", ""),
     ("kind: Fleet", "kind: fleet", 2, 7, "`kind` must be `Fleet`", "write `kind: Fleet`"),
-    ("apiVersion: fleetctl/v1alpha1\n", "", 1, 1, "missing key `apiVersion`", "fleetctl/v1alpha1"),
+    ("apiVersion: fleetctl/v1\n", "", 1, 1, "missing key `apiVersion`", "fleetctl/v1"),
     ("name: berlin", "name: berlin air", 3, 7, "not a name", ""),
     ("network: sandbox\n", "", 1, 1, "missing key `network`", ""),
 ]

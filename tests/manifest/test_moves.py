@@ -6,7 +6,7 @@ import pytest
 from manifest_harness import address, problems, read
 
 HEAD = f"""\
-apiVersion: fleetctl/v1alpha1
+apiVersion: fleetctl/v1
 kind: Fleet
 name: a
 network: sandbox

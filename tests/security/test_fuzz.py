@@ -38,7 +38,7 @@ MANIFESTS, READINGS, CALLS = 3000, 350, 3000
 """Damaged manifests; readings of a whole fleet, with several damaged answers each; single calls."""
 ENVIRON = {f"PEAQOS_{name}_URL": "https://example.com" for name in ("ORCHESTRATION", "MCR_API", "GAS_STATION")}
 SMALL = """\
-apiVersion: fleetctl/v1alpha1
+apiVersion: fleetctl/v1
 kind: Fleet
 name: berlin
 network: {rpcUrl: "https://node.example.com/v2/key", chainId: 5, confirmations: {depth: 2},
@@ -50,7 +50,7 @@ tokens: {mode: keepFresh, rotateBefore: 10m, sink: {vault: {address: "https://v.
 agents: {ops: {address: "@5", provider: x, key: {remote: {url: "https://s.example.com", address: "@5"}}}}
 machines:
   - {name: a, address: "@6", key: {file: k}, v1: {attributes: {a: "1"}}}
-  - {name: b, address: "@7", custody: none}
+  - {name: b, address: "@7", v1: {custody: none}}
 """
 FLEET = """\
 machinePolicies: {eu: {regionRules: [eu]}}

@@ -10,6 +10,7 @@ from reconciler.core.exits import Exit
 from reconciler.manifest.edit import replace_file, sources
 from reconciler.manifest.layout import formatted
 from reconciler.manifest.source import Source
+from reconciler.manifest.upgrade import CURRENT, older_form, upgraded_text
 
 
 @click.command("fmt", cls=Command)
@@ -20,10 +21,20 @@ def command(options: Options, files: tuple[Path, ...], check: bool, diff: bool) 
     """Put FILES, or the manifest, and all that they include into their usual form.
 
     Keys come in their usual order, each level is indented by two spaces. Comments, anchors and quotes stay, and so does
-    the meaning.
+    the meaning. A manifest of an older form is upgraded, with all that it includes.
     """
-    found = {source.path.resolve(): source for file in files or (options.file,) for source in sources(file)}
-    changes = [(source, new) for source in found.values() if (new := _new(source)) is not None]
+    found: dict[Path, tuple[Source, str]] = {}
+    for file in files or (options.file,):
+        root, *included = sources(file)
+        form = older_form(root)
+        for source in (root, *included):
+            # What a manifest includes is of its form, though it may be named by itself as well.
+            _, known = found.get(source.path.resolve(), (source, ""))
+            found[source.path.resolve()] = source, form or known
+    changes = [(source, new) for source, form in found.values() if (new := _new(source, form)) is not None]
+    for form in dict.fromkeys(form for _, form in found.values() if form):
+        done = f"`fleetctl fmt` makes it {CURRENT}" if check else f"now it is {CURRENT}"
+        click.echo(f"{form} is an older form; {done}", err=True)
     for source, new in changes:
         click.echo("".join(_diff(source, new)) if diff else source.file, nl=not diff)
         if not check:
@@ -31,11 +42,12 @@ def command(options: Options, files: tuple[Path, ...], check: bool, diff: bool) 
     return Exit.CHANGES if check and changes else Exit.DONE
 
 
-def _new(source: Source) -> str | None:
+def _new(source: Source, form: str) -> str | None:
     """The file as it should be, or None where it is. Its byte order mark stays, if it has one."""
     text = source.path.read_bytes().decode("utf-8")
     mark = text[: len(text) - len(text.removeprefix("\ufeff"))]
-    new = mark + formatted(text.removeprefix("\ufeff"))
+    new = formatted(text.removeprefix("\ufeff"))
+    new = mark + (formatted(upgraded_text(source, new, form)) if form else new)
     return None if new == text else new
 
 

@@ -5,7 +5,7 @@ import click
 from reconciler.adapters.key_files import generate
 from reconciler.adapters.secrets import Secrets
 from reconciler.cli.options import Command, Options
-from reconciler.cli.wiring import read_manifest
+from reconciler.cli.reading import read_manifest
 from reconciler.core.errors import ConfigError
 from reconciler.core.fleet import Agent, Fleet, KeyRef, Machine
 from reconciler.manifest.edit import Named, write_addresses

@@ -12,9 +12,9 @@ import click
 from reconciler.cli.options import Command, Options
 from reconciler.core.errors import ConfigError, FleetError
 from reconciler.core.exits import Exit
-from reconciler.sandbox.config import DEFAULT_PORT
+from reconciler.sandbox.config import DEFAULT_PORT, V1_CHAIN_ID
 from reconciler.sandbox.errors import SandboxError
-from reconciler.sandbox.info import SandboxInfo
+from reconciler.sandbox.info import PINNED, SandboxInfo
 from reconciler.sandbox.lifecycle import down, status, up
 
 T = TypeVar("T")
@@ -43,9 +43,20 @@ def command() -> None:
     help="Loopback port of everything",
 )
 @click.option("--block-time", default=0.0, help="Seconds between blocks; 0: one with each transaction")
-def up_command(options: Options, directory: Path, port: int, block_time: float) -> int:
+@click.option(
+    "--chain-id",
+    default=V1_CHAIN_ID,
+    type=click.IntRange(min=1),
+    show_default=True,
+    help="9990 or 3338: for peaq's own clients, which accept no other",
+)
+def up_command(options: Options, directory: Path, port: int, block_time: float, chain_id: int) -> int:
     """Start it, or say that it runs already."""
-    info = start(directory, port=port, block_time=block_time, quiet=options.quiet)
+    if chain_id in PINNED:
+        click.echo(
+            f"Throwaway keys only: what is signed for this sandbox is valid on the real chain {chain_id} too.", err=True
+        )
+    info = start(directory, port=port, block_time=block_time, chain_id=chain_id, quiet=options.quiet)
     if options.json:
         click.echo(json.dumps(_public(info), indent=2))
         return 0
@@ -91,14 +102,14 @@ def env_command(options: Options, directory: Path) -> int:
     return 0
 
 
-def start(directory: Path, *, port: int, block_time: float, quiet: bool) -> SandboxInfo:
+def start(directory: Path, *, port: int, block_time: float, quiet: bool, chain_id: int = V1_CHAIN_ID) -> SandboxInfo:
     """A running sandbox; what takes long is said on stderr."""
 
     def say(text: str) -> None:
         if not quiet:
             click.echo(text, err=True)
 
-    return _tried(lambda: up(directory, port=port, block_time=block_time, say=say))
+    return _tried(lambda: up(directory, port=port, block_time=block_time, chain_id=chain_id, say=say))
 
 
 def _tried(action: Callable[[], T]) -> T:
@@ -118,4 +129,5 @@ def _public(info: SandboxInfo) -> dict[str, object]:
         "chainId": str(info.chain_id),
         "operator": info.operator_address,
         "contracts": asdict(info.contracts),
+        "contractsV2": asdict(info.v2),
     }

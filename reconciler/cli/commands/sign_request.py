@@ -63,7 +63,7 @@ def command(options: Options, *, machines: tuple[str, ...], out: Path, fee_headr
 
 def _elsewhere(project: Project, machines: tuple[str, ...]) -> set[Signer]:
     """The machines, of those named, whose keys are not here."""
-    known = {machine.name for machine in project.fleet.machines if machine.custody != "none"}
+    known = {machine.name for machine in project.fleet.of("v1") if machine.signs}
     if unknown := set(machines) - known:
         raise ConfigError(f"no machine {', '.join(sorted(unknown))} has steps of its own", hint="check --machine")
     named = {Signer("machine", name) for name in machines or known}
@@ -117,7 +117,7 @@ async def _asked(
 
 def _short(planned: Planned, group: ChainGroup, account: str, asked: Collection[Draft]) -> str:
     """Why the wallet cannot pay for this, whatever the plan sends to it included, or ""."""
-    worst = sum(call.deposit for call in group.calls) + sum(draft.gas * draft.fees.max_fee for draft in asked)
+    worst = sum(call.taken for call in group.calls) + sum(draft.gas * draft.fees.max_fee for draft in asked)
     held = planned.wei[group.signer] + planned.plan.incoming().get(account.lower(), 0)
     if held >= worst:
         return ""

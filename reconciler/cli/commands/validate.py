@@ -2,18 +2,18 @@
 
 import click
 
+from reconciler.cli.legacy import legacy
 from reconciler.cli.options import Command, Options
-from reconciler.kinds import discover
-from reconciler.manifest.parse import load
+from reconciler.cli.reading import read_manifest
 
 
 @click.command("validate", cls=Command)
 def command(options: Options) -> int:
     """Check the manifest, offline. Needs no environment variable and no key."""
-    from reconciler.adapters.checksum import checksum
-
-    fleet = load(options.file, discover(), None, checksum=checksum).fleet
+    fleet = read_manifest(options, None).fleet
     counts = {"machine": len(fleet.machines), "agent": len(fleet.agents), "operator": len(fleet.operators)}
     what = ", ".join(f"{n} {name}{'s' if n != 1 else ''}" for name, n in counts.items())
     click.echo(f"{options.file} is valid: {what}.")
+    if said := legacy(fleet):
+        click.echo(f"Note: {said}", err=True)
     return 0

@@ -99,12 +99,13 @@ class AgentPairing(Kind[Spec, Json]):
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         policies = _policies(fleet)
         for machine in fleet.machines:
-            for place, pairing in enumerate(_declared(machine) if machine.custody != "none" else ()):
+            identity = fleet.identity_of(machine)
+            for place, pairing in enumerate(_declared(machine) if identity.provable else ()):
                 agent = fleet.agents[pairing.agent]
                 policy = policies[pairing.delegation_policy] if pairing.delegation_policy else None
                 yield Spec(
                     Address(self.name, f"{machine.name}/{pairing.agent}"),
-                    f"did:peaq:{machine.address}",
+                    identity.did,
                     pairing.agent,
                     agent.address or "",
                     Output(Address("machine_record", machine.name), "id"),
@@ -174,13 +175,13 @@ class AgentPairing(Kind[Spec, Json]):
 
     def searches(self, fleet: Fleet) -> Iterable[Search[Spec]]:
         for machine in fleet.machines:
-            if machine.custody != "none" and getattr(machine, "market", None) is not None:
+            if fleet.identity_of(machine).provable and getattr(machine, "market", None) is not None:
                 yield Search(f"the pairings of {machine.name}", partial(self._strays, fleet, machine), machine.name)
         if fleet.services.markets is not None:
             yield Search("the pairings that were ours", partial(self._left_behind, fleet))
 
     async def _strays(self, fleet: Fleet, machine: Machine, read: Reader) -> list[Spec]:
-        identity, adopted = f"did:peaq:{machine.address}", getattr(getattr(machine, "market", None), "record_id", None)
+        identity, adopted = fleet.identity_of(machine).did, getattr(getattr(machine, "market", None), "record_id", None)
         record = await record_of(read, identity, adopted)
         if record is None:
             return []

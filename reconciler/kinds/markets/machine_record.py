@@ -13,6 +13,7 @@ from reconciler.core.diff import compare, same
 from reconciler.core.effects import HttpRequest, Segment, Step, machine_proof, renewed_proof
 from reconciler.core.errors import Rejected
 from reconciler.core.fleet import Fleet, Mistake
+from reconciler.core.identity import Identity
 from reconciler.core.kind import Kind, Need, Search
 from reconciler.core.leaving import GONE, former_machines
 from reconciler.core.observation import Absent, Present, Unreadable
@@ -68,7 +69,7 @@ class MarketSection(Section):
 @dataclass(frozen=True)
 class Spec:
     address: Address
-    identity_ref: str
+    identity: Identity
     fields: Mapping[str, Any]
     record_id: str | None
     operator: str
@@ -76,6 +77,10 @@ class Spec:
     """True where the record is to be out of service, or not there at all."""
     leaves: str = ""
     """Why the machine leaves the fleet, or "" where it does not."""
+
+    @property
+    def identity_ref(self) -> str:
+        return self.identity.did
 
 
 class MachineRecord(Kind[Spec, Json]):
@@ -86,15 +91,14 @@ class MachineRecord(Kind[Spec, Json]):
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         for machine in fleet.machines:
-            market = machine.section(MarketSection)
-            if market is not None and machine.custody != "none":
+            market, identity = machine.section(MarketSection), fleet.identity_of(machine)
+            if market is not None and identity.provable:
                 owner = f"did:peaq:{fleet.operator_of(machine).address}"
                 address = Address(self.name, machine.name)
-                ref = f"did:peaq:{machine.address}"
                 leaves = GONE[1] if machine.state == "retired" else ""
                 fields = _fields(fleet.known_as(machine), market, owner)
                 archived = bool(leaves) or market.status == "archived"
-                yield Spec(address, ref, fields, market.record_id, machine.operator, archived, leaves)
+                yield Spec(address, identity, fields, market.record_id, machine.operator, archived, leaves)
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
         known = getattr(fleet, "machine_policies", {})
@@ -130,14 +134,14 @@ class MachineRecord(Kind[Spec, Json]):
     def needs(self, spec: Spec) -> Iterable[Need]:
         if spec.archived:
             return
-        yield Need(Address("machine_did", spec.address.name))
+        yield Need(spec.identity.shown)
         for output in placeholders(spec.fields.get("policyIds")):
             if isinstance(output, Output):
                 yield Need(output.address)
 
     def precedes(self, spec: Spec) -> Iterable[Need]:
         if spec.leaves:
-            yield Need(Address("machine_identity", spec.address.name.split("/")[0]))
+            yield Need(spec.identity.made)
 
     def searches(self, fleet: Fleet) -> Iterable[Search[Spec]]:
         if fleet.services.markets is not None:
@@ -147,7 +151,7 @@ class MachineRecord(Kind[Spec, Json]):
         return [
             Spec(
                 Address(self.name, f"{former.name}/id:{record['id']}" if number else former.name),
-                str(record["identityRef"]),
+                Identity(str(record["identityRef"]), identity, identity),
                 {},
                 str(record["id"]),
                 former.operator,
@@ -155,6 +159,7 @@ class MachineRecord(Kind[Spec, Json]):
                 leaves=GONE[0],
             )
             for former in await former_machines(fleet, read)
+            for identity in (Address("machine_identity", former.name),)
             for number, record in enumerate(former.records)
         ]
 
@@ -262,7 +267,7 @@ class MachineRecord(Kind[Spec, Json]):
         machine, operator = ("machines", spec.address.name), ("operators", spec.operator)
         market: Loc = (*machine, "market")
         return {
-            "identityRef": ((*machine, "address"), (*machine, "key")),
+            "identityRef": ((*machine, "v2", "credentialSubject"), (*machine, "address"), (*machine, "key")),
             "displayName": ((*market, "displayName"), (*machine, "name")),
             "ownerId": ((*market, "ownerId"), (*operator, "address"), (*operator, "key")),
             "policyIds": ((*market, "policies"),),

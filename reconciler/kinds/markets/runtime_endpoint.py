@@ -77,11 +77,11 @@ class RuntimeEndpointKind(Kind[Spec, Json]):
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         for machine in fleet.active:
-            section = machine.section(EndpointsSection)
-            for key, endpoint in (section.runtime_endpoints if section and machine.custody != "none" else {}).items():
+            section, identity = machine.section(EndpointsSection), fleet.identity_of(machine)
+            for key, endpoint in (section.runtime_endpoints if section and identity.provable else {}).items():
                 yield Spec(
                     Address(self.name, f"{machine.name}/{key.lower()}"),
-                    f"did:peaq:{machine.address}",
+                    identity.did,
                     key.lower(),
                     Output(Address("machine_record", machine.name), "id"),
                     getattr(getattr(machine, "market", None), "record_id", None),

@@ -107,10 +107,11 @@ class SessionToken(Kind[Spec, State]):
         section = fleet.section(TokensSection)
         before = section.tokens.rotate_before if section else None
         for machine in fleet.active:
-            for place, pairing in enumerate(getattr(machine, "pairings", ()) if machine.custody != "none" else ()):
+            identity = fleet.identity_of(machine)
+            for place, pairing in enumerate(getattr(machine, "pairings", ()) if identity.provable else ()):
                 yield Spec(
                     Address(self.name, f"{machine.name}/{pairing.agent}"),
-                    f"did:peaq:{machine.address}",
+                    identity.did,
                     pairing.agent,
                     fleet.agents[pairing.agent].address or "",
                     Output(Address("machine_record", machine.name), "id"),

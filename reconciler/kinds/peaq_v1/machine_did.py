@@ -12,10 +12,11 @@ from reconciler.core.change import FieldChange
 from reconciler.core.diff import compare
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
 from reconciler.core.fleet import Fleet, Machine, Mistake
+from reconciler.core.identity import Custody
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
-from reconciler.core.section import Loc, Section
+from reconciler.core.section import Loc
 
 ADD = "addAttribute(address,bytes,bytes,uint32)"
 UPDATE = "updateAttribute(address,bytes,bytes,uint32)"
@@ -28,13 +29,13 @@ PLACES = {
 }
 """Where a machine declares those of them that it declares at all."""
 FOREVER = 0
-EMPTY = "its DID is empty, as if nobody could sign for it; take `custody` out to have it written"
+EMPTY = "its DID is empty, as if nobody could sign for it; take `v1.custody` out to have it written"
 Visibility = Literal["public", "private", "onchain"]
 Ascii = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$", max_length=2560)]
 AttributeName = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,64}$")]
 
 
-class DidSection(Section):
+class DidSection(Custody):
     attributes: Mapping[AttributeName, Ascii | None] = {}
     """More DID attributes of your own; null removes one."""
     data_visibility: Visibility | None = None
@@ -55,13 +56,14 @@ State = Mapping[str, str | None]
 
 class MachineDid(Kind[Spec, State]):
     name = "machine_did"
+    protocol = "v1"
     sections = {"machine.v1": DidSection}
     fields = ("*",)
     within = "attributes"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        for machine in fleet.active:
-            if machine.custody != "none":
+        for machine in fleet.serving("v1"):
+            if machine.signs:
                 address = Address(self.name, machine.name)
                 operator = fleet.operator_of(machine).address
                 declared = _declared(machine, f"did:peaq:{operator}")
@@ -134,7 +136,7 @@ class MachineDid(Kind[Spec, State]):
         declared = {name for m in fleet.machines for name in (m.section(DidSection) or DidSection()).attributes}
         found = await read.attributes(machine.address, {*OWN_NAMES, *machine.attributes, *declared})
         if not any(found.values()):
-            return Adopted({"custody": "none"}, notes=(EMPTY,))
+            return Adopted({"v1": {"custody": "none"}}, notes=(EMPTY,))
         own = {name: found[name] for name in sorted(found) if name not in OWN_NAMES and found[name] is not None}
         fitting = {name: value for name, value in own.items() if _fits(name, value)}
         urls = {"documentationUrl": found["documentation_url"], "dataApi": found["data_api"]}

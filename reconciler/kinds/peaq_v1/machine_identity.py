@@ -50,12 +50,13 @@ class State:
 
 class MachineIdentity(Kind[Spec, State]):
     name = "machine_identity"
+    protocol = "v1"
     sections = {"machine.v1": StatusSection}
     fields = ("status",)
     prunable = "identities"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        for machine in fleet.machines:
+        for machine in fleet.of("v1"):
             section = machine.section(StatusSection) or StatusSection()
             yield Spec(
                 Address(self.name, machine.name),
@@ -160,6 +161,8 @@ class MachineIdentity(Kind[Spec, State]):
         return [i for i, (account,) in zip(window, found, strict=True) if account.lower() == operator.lower()]
 
     async def identify(self, account: str, read: Reader) -> Found | None:
+        if account.isdecimal():
+            return None
         (number,) = await read.view("identityRegistry", "machineIdOfOwner(address)(uint256)", account)
         if not number:
             return None

@@ -33,9 +33,10 @@ class State:
 
 class MachineNft(Kind[Spec, State]):
     name = "machine_nft"
+    protocol = "v1"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        for machine in fleet.active:
+        for machine in fleet.serving("v1"):
             identity = Address("machine_identity", machine.name)
             operator = Signer("operator", machine.operator)
             yield Spec(

@@ -2,6 +2,7 @@
 
 import json
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -58,23 +59,25 @@ class State:
 
 class OperatorDid(Kind[Spec, State]):
     name = "operator_did"
+    protocol = "v1"
     sections = {"fleet.v1": PublishSection}
     fields = ("machineId", "machines")
     of_machine = False
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         section = fleet.section(PublishSection)
-        if section is not None and not section.publish_fleet:
+        if "v1" not in fleet.protocols or (section is not None and not section.publish_fleet):
             return
         prunes = "identities" in fleet.prune
-        keeps = _accounts(m for m in fleet.machines if m.state == "active" or m.protect or m.suspended)
+        keeps = _accounts(m for m in fleet.of("v1") if m.state == "active" or m.protect or m.suspended)
         drops = None if prunes else _accounts(fleet.retired)
-        active, enrols = {machine.operator for machine in fleet.active}, fleet.services.markets is not None
-        for name in sorted({machine.operator for machine in fleet.machines} | set(fleet.operators if prunes else ())):
+        serving, enrols = fleet.serving("v1"), fleet.services.markets is not None
+        active = {machine.operator for machine in serving}
+        for name in sorted({machine.operator for machine in fleet.of("v1")} | set(fleet.operators if prunes else ())):
             own = Output(Address("operator_identity", name), "id") if name in active else None
             ids = tuple(
                 Output(Address("machine_identity", machine.name), "id")
-                for machine in fleet.active
+                for machine in serving
                 if machine.operator == name
             )
             account = fleet.operators[name].address or ""
@@ -84,8 +87,7 @@ class OperatorDid(Kind[Spec, State]):
         section = fleet.section(PublishSection)
         if section is not None and not section.publish_fleet:
             return
-        for name in sorted({machine.operator for machine in fleet.active}):
-            count = sum(machine.operator == name for machine in fleet.active)
+        for name, count in sorted(Counter(machine.operator for machine in fleet.serving("v1")).items()):
             if count > WINDOW:
                 yield (
                     f"operator {name} has {count} machines: the MCR API reads only {WINDOW} ids of its list, "

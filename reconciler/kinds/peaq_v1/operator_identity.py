@@ -27,10 +27,11 @@ class State:
 
 class OperatorIdentity(Kind[Spec, State]):
     name = "operator_identity"
+    protocol = "v1"
     of_machine = False
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        for name in sorted({machine.operator for machine in fleet.active}):
+        for name in sorted({machine.operator for machine in fleet.serving("v1")}):
             bond = Output(Address("registry", "v1"), "min_bond")
             yield Spec(Address(self.name, name), fleet.operators[name].address or "", bond)
 

@@ -27,10 +27,12 @@ class State:
 
 class Registry(Kind[Spec, State]):
     name = "registry"
+    protocol = "v1"
     of_machine = False
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        yield Spec(Address(self.name, "v1"))
+        if fleet.of("v1"):
+            yield Spec(Address(self.name, "v1"))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
         (bond,), (staking,), (nft,) = await read.together(

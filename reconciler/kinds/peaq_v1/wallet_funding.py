@@ -77,6 +77,7 @@ class State:
 
 class WalletFunding(Kind[Spec, State]):
     name = "wallet_funding"
+    protocol = "v1"
     sections = {"fleet.v1": FundingSection}
     fields = ("balance",)
 
@@ -85,9 +86,9 @@ class WalletFunding(Kind[Spec, State]):
         funding = section.funding if section else None
         if funding is None:
             return
-        for machine in fleet.machines:
+        for machine in fleet.of("v1"):
             leaves = machine.state == "retired"
-            if machine.custody != "none":
+            if machine.signs:
                 address = Address(self.name, machine.name)
                 burden = Burden(str(Signer("machine", machine.name)))
                 station = _station(fleet, fleet.operator_of(machine), funding)
@@ -103,7 +104,7 @@ class WalletFunding(Kind[Spec, State]):
         if fleet.services.gas_station is None:
             hint = 'add `gasStation: {url: "${PEAQOS_GAS_STATION_URL}"}` under services'
             yield Mistake(loc=("v1", "funding", "from"), message="no Gas Station under services", hint=hint)
-        for name in sorted({m.operator for m in fleet.machines} & set(fleet.operators)):
+        for name in sorted({m.operator for m in fleet.of("v1")} & set(fleet.operators)):
             if fleet.operators[name].totp is None:
                 hint = "add `totp: {env: PEAQOS_TOTP_SECRET}` or `totp: {file: …}` to it; setup may come later"
                 message = f"operator {name} has no `totp`, without which the Gas Station pays nothing"

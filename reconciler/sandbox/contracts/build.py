@@ -14,6 +14,7 @@ SOLC = ("solc", "0.8.30")
 CONTRACTS = (
     "IdentityRegistry", "IdentityStaking", "EventRegistry", "MachineNFT",
     "Did", "Batch", "Wpeaq", "Delegate", "Multicall3",
+    "InfoDesk", "MachineRegistry", "MachineStateAndSync", "MachineSubscription", "CrossChainMirror", "Placeholder",
 )  # fmt: skip
 COMPILE_SECONDS = 120
 # The compiler as a filter: its standard JSON in, its standard JSON out.
