@@ -133,7 +133,7 @@ class RpcChain:
     async def minted(self, ids: Sequence[int]) -> list[MintedFacts | None]:
         at = self._config.v2
         questions = [
-            (to, _calldata(signature, "uint256", machine_id))
+            (to, _calldata(signature, ("uint256",), (machine_id,)))
             for machine_id in ids
             for to, signature in (
                 (at.machine_registry, "ownerOf(uint256)"),
@@ -241,8 +241,8 @@ def _minted(machine_id: int, answers: list[dict[str, Any]]) -> MintedFacts | Non
     (owner,) = _decode(["address"], answers[0])
     (controller,) = _decode(["address"], answers[1])
     (status,) = _decode(["uint8"], answers[2])
-    named = None if controller == _ZERO else to_checksum_address(controller)
-    return MintedFacts(machine_id, to_checksum_address(owner), named, status)
+    named = None if controller == _ZERO else _checksummed(controller)
+    return MintedFacts(machine_id, _checksummed(owner), named, status)
 
 
 def _topics(signature: str, at: int, word: str) -> list[str | None]:
