@@ -27,8 +27,10 @@ from reconciler.manifest.adopted import Additions, Entry, put_together
 from reconciler.manifest.fresh import Head, fresh, skeleton
 from reconciler.manifest.graft import grafted
 from reconciler.manifest.problems import Problems
+from reconciler.manifest.protocols import fitting
 from reconciler.manifest.source import Source, read
 from reconciler.manifest.undefault import undefaulted
+from reconciler.manifest.upgrade import older_form, upgrade
 
 DID = re.compile(r"did:peaq:(0x[0-9a-fA-F]{40})")
 SLACK = 60
@@ -187,10 +189,22 @@ def _text(session: Session, file: Path, additions: Additions, head: Head | None,
     source = _source(file)
     if not additions.machines:
         return source.text
-    defaults: Any = source.data.get("defaults") or {}
-    model = type(session.project.fleet)
-    additions.machines = [Entry(undefaulted(m.content, defaults, model), m.notes) for m in additions.machines]
+    defaults, model = _defaults(file), type(session.project.fleet)
+
+    def whole(machine: Entry) -> Entry:
+        under = fitting(defaults, machine.content, source.data)
+        return Entry(undefaulted(machine.content, under, model), machine.notes)
+
+    additions.machines = [whole(machine) for machine in additions.machines]
     return grafted(source, additions)
+
+
+def _defaults(file: Path) -> dict[str, Any]:
+    """As they are read, whatever the form of the manifest."""
+    source = _source(file)
+    if form := older_form(source):
+        upgrade(source, form)
+    return source.data.get("defaults") or {}
 
 
 def _notes(additions: Additions) -> tuple[str, ...]:

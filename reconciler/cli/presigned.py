@@ -26,7 +26,7 @@ def read_file(wanted: type[FileT], path: Path) -> FileT:
 
 def presigned(project: Project, paths: Iterable[Path]) -> Presigned:
     """The project's keys, and beside them what these files hold for machines whose keys are elsewhere."""
-    machines = {machine.name: machine.address or "" for machine in project.fleet.machines}
+    machines = {machine.name: machine.address for machine in project.fleet.machines if machine.address}
     found: dict[Signer, list[Signed]] = {}
     for path in paths:
         file = read_file(SignedTransactions, path)

@@ -105,7 +105,7 @@ def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> P
 def _addressed(fleet: Fleet, secrets: Secrets) -> Fleet:
     operators = {name: _with_address(o, f"operator {name}", secrets) for name, o in fleet.operators.items()}
     agents = {name: _with_address(a, f"agent {name}", secrets) for name, a in fleet.agents.items()}
-    machines = tuple(_with_address(m, f"machine {m.name}", secrets) for m in fleet.machines)
+    machines = tuple(_with_address(m, f"machine {m.name}", secrets) if m.has_account else m for m in fleet.machines)
     return fleet.model_copy(update={"operators": operators, "agents": agents, "machines": machines})
 
 
@@ -129,7 +129,7 @@ def _holders(fleet: Fleet) -> dict[Signer, Holder]:
     named: list[tuple[Signer, Operator | Agent | Machine]] = [
         *((Signer("operator", name), operator) for name, operator in fleet.operators.items()),
         *((Signer("agent", name), agent) for name, agent in fleet.agents.items()),
-        *((Signer("machine", machine.name), machine) for machine in fleet.machines),
+        *((Signer("machine", machine.name), machine) for machine in fleet.machines if machine.has_account),
     ]
     return {signer: Holder(signer, holding.address, holding.key) for signer, holding in named}
 
@@ -137,8 +137,8 @@ def _holders(fleet: Fleet) -> dict[Signer, Holder]:
 def alone(project: Project, what: str) -> AbstractContextManager[None]:
     """While it is entered, no other run sends for one of the manifest's operators or machines. Raises Locked."""
     fleet = project.fleet
-    accounts = [operator.address or "" for operator in fleet.operators.values()]
-    accounts += [machine.address or "" for machine in fleet.machines]
+    holdings: tuple[Operator | Machine, ...] = (*fleet.operators.values(), *fleet.machines)
+    accounts = [holding.address for holding in holdings if holding.address]
     return locked(user_state_path("fleetctl") / "locks", fleet.network.chain_id, accounts, what)
 
 

@@ -13,6 +13,7 @@ from reconciler.manifest.machinesets import machines_of
 from reconciler.manifest.moves import known_names
 from reconciler.manifest.origin import Entry, Origins
 from reconciler.manifest.problems import Problems, mistyped, unknown
+from reconciler.manifest.protocols import fitting
 from reconciler.manifest.source import Source, read, trail
 from reconciler.manifest.upgrade import CURRENT, older_form, upgrade
 from reconciler.manifest.words import sort_of
@@ -175,4 +176,5 @@ def _put_under(defaults: Mapping[str, Any], base: Entry, draft: Draft) -> None:
             outside = {**machine, "name": known.get(str(machine.get("name")), machine.get("name"))}
             entry = draft.origins.machines[index]
             draft.origins.machines[index] = Entry(entry.file, entry.node, entry.key, entry.row, base)
-            machines[index] = merged(machine, fill_defaults(defaults, outside, base, draft.problems))
+            mine = fitting(defaults, machine, draft.raw)
+            machines[index] = merged(machine, fill_defaults(mine, outside, base, draft.problems))

@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.core.section import Loc
 from reconciler.manifest.draft import Draft
 from reconciler.manifest.problems import nearest, unknown
+from reconciler.manifest.protocols import has_account
 
 Entries = list[tuple[Loc, dict[str, Any]]]
 Checksum = Callable[[str], str]
@@ -88,8 +89,8 @@ def _reachable(loc: Loc, machine: dict[str, Any], draft: Draft) -> None:
     if isinstance(wanted, str) and wanted not in operators and "operators" in draft.raw and operators:
         at = (*loc, "operator")
         draft.problems.add(draft.origins.place(at), *unknown("operator", wanted, operators, "there are"))
-    nobody = machine.get("key") is None or machine.get("custody") == "none"
-    if nobody and machine.get("address") is None and not _mistyped(machine):
+    nobody = machine.get("key") is None or _mapping(machine.get("v1")).get("custody") == "none"
+    if nobody and has_account(machine, draft.raw) and machine.get("address") is None and not _mistyped(machine):
         hint = "write its `address`, or make a key with `fleetctl keys generate`"
         draft.problems.add(draft.origins.place((*loc, "name")), "a machine needs an address or a key", hint)
 

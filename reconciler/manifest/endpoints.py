@@ -121,7 +121,11 @@ def _protocol(draft: Draft) -> None:
     live = isinstance(network, dict) and (network.get("live") is True or network.get("chainId") in LIVE_CHAINS)
     if live and "protocol" not in draft.raw:
         said = "on a live network the protocol must be written out"
-        draft.problems.add(draft.origins.place(("network",), key=True), said, "write `protocol: v1`")
+        draft.problems.add(
+            draft.origins.place(("network",), key=True),
+            said,
+            "write `protocol: v2`, or `protocol: v1` for machines under peaq's legacy protocol",
+        )
 
 
 def _urls(raw: Mapping[str, Any]) -> Iterator[tuple[Loc, str]]:

@@ -10,6 +10,7 @@ from reconciler.core.section import EvmAddress, Loc, Name
 from reconciler.manifest.assemble import TOP
 from reconciler.manifest.draft import Draft
 from reconciler.manifest.problems import nearest, quoted, unknown
+from reconciler.manifest.protocols import protocol_of
 from reconciler.manifest.shape import Model, homes, keys, models_at
 from reconciler.manifest.words import sort_of
 
@@ -177,8 +178,15 @@ def _add_unknown(refusal: Refusal, model: Model, draft: Draft) -> None:
     known = _known(above, here)
     message, hint = unknown("key", str(key), known)
     if nearest(str(key), known) is None and (home := [name for at in here for name in homes(at, str(key))]):
-        hint = f"it belongs under `{home[0]}`"
+        mine = protocol_of(_entry(draft, above), draft.raw)
+        hint = f"it belongs under `{mine if mine in home else home[0]}`"
     draft.problems.add(draft.origins.place(refusal.loc, key=True), message, hint)
+
+
+def _entry(draft: Draft, loc: Sequence[str | int]) -> Mapping[str, Any]:
+    """The machine that `loc` leads into, or nothing."""
+    machine = draft.raw["machines"][loc[1]] if len(loc) > 1 and loc[0] == "machines" else {}
+    return machine if isinstance(machine, dict) else {}
 
 
 def _about_secret(refusal: Refusal) -> tuple[str, str]:

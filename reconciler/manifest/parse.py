@@ -26,6 +26,7 @@ from reconciler.manifest.model import fleet_model
 from reconciler.manifest.moves import check_moves
 from reconciler.manifest.origin import Origins
 from reconciler.manifest.problems import Problems
+from reconciler.manifest.protocols import check_protocols, unused
 from reconciler.manifest.shape import keys
 from reconciler.manifest.source import read
 
@@ -80,6 +81,7 @@ def load(
     draft = assemble(root, problems, lockfile.beside(path), keys(model))
     settle(draft, environ)
     check(draft, checksum)
+    check_protocols(draft)
     check_moves(draft)
     _check_unused_defaults(model, draft)
     fleet = _checked(model, draft)
@@ -104,10 +106,11 @@ def _checked(model: type[Fleet], draft: Draft) -> Fleet | None:
 
 def _check_unused_defaults(model: type[Fleet], draft: Draft) -> None:
     """Defaults under no machine are still read, as those of one that needs nothing else."""
-    if draft.raw["machines"] or draft.defaults is None:
+    left = unused(draft.defaults_data, draft)
+    if not left or draft.defaults is None:
         return
     origins = replace(draft.origins, machines=[draft.defaults])
-    stand_in = replace(draft, raw={**draft.raw, "machines": [draft.defaults_data]}, origins=origins)
+    stand_in = replace(draft, raw={**draft.raw, "machines": [left]}, origins=origins)
     try:
         _validate(model, stand_in.raw)
     except ValidationError as error:

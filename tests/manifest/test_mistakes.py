@@ -127,7 +127,7 @@ MISTAKES = [
     ('defaults: {metadata: {dataApi: "https://d/{x"}}\n' + ONE, 6, 32, "a lone `{`", "{{"),
     ("defaults:\n  v1: {dataVisibility: pubic}\n" + ONE, 7, 24, "must be one of `public`", "`public`"),
     ("defaults:\n  v1: {dataVisibility: pubic}\n", 7, 24, "must be one of `public`", "`public`"),
-    ("defaults:\n  v2: {}\n" + ONE, 7, 3, "unknown key `v2`", "`v1`"),
+    ("defaults:\n  v3: {}\n" + ONE, 7, 3, "unknown key `v3`", "`v1`"),
     (
         "defaults: {metadata: {dataApi: 'https://d/{address}'}}\nmachines: [{name: m, key: {env: M}}]\n",
         6,
@@ -169,7 +169,7 @@ HEADS = [
     ("network: sandbox", "network: sandbax", 4, 10, "unknown network `sandbax`; did you mean `sandbox`?", ""),
     ("network: sandbox", "network: https://me:pw@rpc.example", 4, 10, "expected the name of a network", "`peaq`"),
     ("network: sandbox", "network: 5", 4, 10, "expected a network, got a number", "sandbox"),
-    ("network: sandbox", "network: peaq", 4, 1, "the protocol must be written out", "write `protocol: v1`"),
+    ("network: sandbox", "network: peaq", 4, 1, "the protocol must be written out", "write `protocol: v2`"),
     (
         "network: sandbox",
         "network: {preset: peaq, chainId: 5}",

@@ -12,7 +12,7 @@ from reconciler.core.address import Address
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import Signer, Step
 from reconciler.core.errors import Rejected
-from reconciler.core.fleet import ROLES, Fleet, Mistake
+from reconciler.core.fleet import Fleet, Mistake
 from reconciler.core.kind import Kind
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
@@ -90,11 +90,10 @@ class Dues(Kind[Spec, State]):
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
         for protocol in fleet.protocols:
-            for role in fleet.network.contracts.missing(protocol):
-                hint = f"write the address of {', '.join(ROLES[protocol])}"
-                yield Mistake(
-                    loc=("network", "contracts"), message=f"protocol {protocol} needs contracts.{role}", hint=hint
-                )
+            if missing := fleet.network.contracts.missing(protocol):
+                message = f"protocol {protocol} needs the addresses of {', '.join(missing)}"
+                hint = "write them under network.contracts, or take the machines out that live by it"
+                yield Mistake(loc=("network", "contracts"), message=message, hint=hint)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
         claims = [claim for claim in await read.together(_claim(item, read) for item in spec.items) if claim]
