@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -206,6 +206,15 @@ class Resource:
 
     kind: AnyKind
     spec: Spec
+    after: str = ""
+    """The machine of which everything must be converged before this may leave, or ""."""
+
+    @classmethod
+    def of(cls, fleet: Fleet, kind: AnyKind, spec: Spec) -> "Resource":
+        """As the fleet has it."""
+        found = cls(kind, spec)
+        awaited = fleet.awaited.get(found.machine)
+        return replace(found, after=awaited) if awaited else found
 
     @property
     def address(self) -> Address:

@@ -150,13 +150,27 @@ def needs_of(resources: Iterable[Resource]) -> dict[Address, tuple[Need, ...]]:
     for resource in resources:
         for waiting in resource.kind.precedes(resource.spec):
             found.get(waiting.address, []).append(replace(waiting, address=resource.address))
+    _await(resources, found)
     return {address: tuple(needs) for address, needs in found.items()}
+
+
+def _await(resources: Iterable[Resource], found: Mapping[Address, list[Need]]) -> None:
+    """What leaves for another's sake waits for all of that other, and so does what follows from its leaving."""
+    waiting = [resource for resource in resources if resource.after]
+    awaited: dict[str, list[Need]] = {resource.after: [] for resource in waiting}
+    for resource in resources:
+        if resource.machine in awaited:
+            awaited[resource.machine].append(Need(resource.address))
+    for resource in waiting:
+        followers = [need.address for need in resource.kind.precedes(resource.spec)]
+        for address in (resource.address, *followers):
+            found.get(address, []).extend(awaited[resource.after])
 
 
 def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
     """What to do with one resource as it stands now, its needs aside."""
     spec = bind(resource.spec, resolve)
-    bound = resource if spec is resource.spec else Resource(resource.kind, spec)
+    bound = resource if spec is resource.spec else replace(resource, spec=spec)
     observation = scene.observations[resource.address]
     if isinstance(observation, Unreadable):
         return PlannedChange(bound, Action.BLOCKED, observation.reason, unreadable=True)

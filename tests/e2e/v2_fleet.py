@@ -8,7 +8,11 @@ from eth_account import Account
 
 from reconciler.sandbox.config import AGUNG_V2
 
-REGISTRY, STATE, SUBSCRIPTION = AGUNG_V2.machine_registry, AGUNG_V2.machine_state_and_sync, AGUNG_V2.machine_subscription
+REGISTRY, STATE, SUBSCRIPTION = (
+    AGUNG_V2.machine_registry,
+    AGUNG_V2.machine_state_and_sync,
+    AGUNG_V2.machine_subscription,
+)
 TYPE = "air-sensor"
 DAY = 24 * 3600
 METHODS, ENDPOINTS = "(string,string,address,string)[]", "(string,string,string)[]"
