@@ -62,4 +62,4 @@ bench: $(READY)
 	$(BIN)/python bench/growth.py
 
 clean:
-	rm -rf $(VENV) .venv-interop .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-interop .venv-interop-v2 .mypy_cache .ruff_cache .pytest_cache .hypothesis

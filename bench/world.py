@@ -265,7 +265,7 @@ async def _remember(directory: Path, machines: Sequence[Wallet]) -> None:
     secrets.mkdir(mode=0o700)
     for machine in machines:
         record = _record(machine, ctx.tick())
-        store.put("machine", record, natural=machine.address)
+        store.put("machine", record, natural=record["identityRef"])
         pairing, token = _pairing(ctx, record["id"])
         store.put("pairing", pairing, parent=record["id"])
         path = secrets / f"{machine.name}.ops.token"
@@ -291,7 +291,6 @@ def _record(machine: Wallet, now: str) -> dict[str, Any]:
         "status": "active",
         "identityRef": identity,
         "identityProof": proof,
-        "address": machine.address,
         "verifiedMs": 0,
         "displayName": machine.name,
         "ownerId": f"did:peaq:{OPERATOR.address}",

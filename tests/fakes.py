@@ -21,9 +21,31 @@ from reconciler.core.effects import (
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.ports import Json, Receipt, Stored
 from reconciler.core.section import ZERO_ADDRESS
+from reconciler.core.v2 import token_id
+from reconciler.manifest.networks import PRESETS
 
 DEFAULTS = {"machineIdOfOwner": 0, "tokenIdOf": 0, "paused": False, "minBond": 10**18, "operatorOf": ZERO_ADDRESS}
 """What a contract says where a world says nothing."""
+BOND, YEAR = 5 * 10**17, 365 * 24 * 3600
+DEFAULTS_V2 = {
+    "machineRegistry.ownerOf": "rejects ERC721NonexistentToken",
+    "machineSubscription.isEconomicAuthority": True,
+    "machineSubscription.requiredPeaqAmount": BOND,
+    "machineSubscription.pendingVoucherCredit": 0,
+    "machineSubscription.pendingBondingReward": 0,
+    "machineStateAndSync.isTechnicalPausedGlobal": False,
+    "machineStateAndSync.isOperatorPaused": False,
+    "machineStateAndSync.isGeneralPaused": False,
+    "machineStateAndSync.isTechnicalPaused": False,
+    "machineStateAndSync.isRelocating": False,
+    "crossChainMirror.isHomedLocally": True,
+    "crossChainMirror.homeChainOf": 1,
+    "infoDesk.peaqToken": "0x0000000000000000000000000000000000000809",
+    "infoDesk.peer": PRESETS["sandbox"]["contracts"]["machineSubscription"],
+    "infoDesk.subscriptionPeriodLength": YEAR,
+    "peaqToken.allowance": 0,
+}
+"""The same of protocol v2, by contract and function."""
 T = TypeVar("T")
 OFF = "unreachable"
 NO = "rejects "
@@ -68,9 +90,11 @@ class FakeReader:
         await asyncio.sleep(0)
         name = function.split("(", maxsplit=1)[0]
         key = f"{contract}.{name}({', '.join(map(str, args))})"
-        if key not in self._world.views and name not in DEFAULTS:
+        known = {**DEFAULTS, **DEFAULTS_V2, **self._world.views}
+        found = [known[question] for question in (key, f"{contract}.{name}", name) if question in known]
+        if not found:
             raise AssertionError(f"this world does not say {key}")
-        value = _answer(self._world.views.get(key, DEFAULTS.get(name)))
+        value = _answer(found[0])
         return tuple(value) if isinstance(value, list) else (value,)
 
     async def balance(self, address: str) -> int:
@@ -109,6 +133,9 @@ class FakeReader:
         return list(self._world.signers.items())
 
     def now(self) -> float:
+        return self._world.now
+
+    def chain_time(self) -> float:
         return self._world.now
 
     def receipt(self, name: str) -> Receipt | None:
@@ -154,6 +181,7 @@ class Interpreter:
         assert isinstance(call.signer, Signer), f"nobody signs {call}"
         assert isinstance(call.value, int), f"a value is not known in {call}"
         sender, views = self._account(call.signer), self.world.views
+        assert isinstance(call.deposit, int), f"a deposit is not known in {call}"
         self._spend(sender, call.value + call.deposit)
         match call.function.split("(")[0], call.args:
             case "", ():
@@ -170,11 +198,50 @@ class Interpreter:
             case ("deactivateMachine" | "reactivateMachine") as verb, (machine_id,):
                 key = f"identityRegistry.getVerificationInfo({machine_id})"
                 views[key] = [*views[key][:3], 4 if verb == "deactivateMachine" else 2]
+            case "approve", (spender, int(wei)):
+                views[f"peaqToken.allowance({sender}, {spender})"] = wei
+            case "activateMachine", (document, str(sort), bytes(subject), manufacturer, tier):
+                number = token_id(sort, subject)
+                assert str(views.get(f"machineRegistry.ownerOf({number})", NO)).startswith(NO), "activated twice"
+                self._take(sender, call.deposit)
+                views |= _activated(number, sender, document, manufacturer, tier, int(self.world.now))
+            case "activate", (machine_id, tier):
+                self._take(sender, call.deposit)
+                start = int(self.world.now) or 1
+                views[f"machineSubscription.subscriptions({machine_id})"] = [tier, start, start + YEAR, BOND, 0]
+            case "renew", (machine_id,):
+                self._take(sender, call.deposit)
+                key = f"machineSubscription.subscriptions({machine_id})"
+                tier, start, end, *rest = views[key]
+                views[key] = [tier, start, end + YEAR, *rest]
+            case ("suspend" | "resume") as verb, (machine_id,):
+                views[f"machineStateAndSync.isOperatorPaused({machine_id})"] = verb == "suspend"
+            case "safeTransferFrom", (giver, str(taker), machine_id):
+                assert giver == sender == views[f"machineRegistry.ownerOf({machine_id})"], "somebody else's machine"
+                views[f"machineRegistry.ownerOf({machine_id})"] = taker
+            case "setController", (machine_id, controller):
+                views[f"machineRegistry.controllerOf({machine_id})"] = controller
+            case "setServiceEndpoints", (machine_id, endpoints):
+                views[f"machineRegistry.serviceEndpointsOf({machine_id})"] = [endpoints]
+            case "setVerificationMethods", (machine_id, methods):
+                used = views[f"machineRegistry.authenticationOf({machine_id})"][0]
+                assert max(used, default=-1) < len(methods), "a method that is used for authentication went away"
+                views[f"machineRegistry.verificationMethodsOf({machine_id})"] = [methods]
+            case "setAuthentication", (machine_id, places):
+                methods = views[f"machineRegistry.verificationMethodsOf({machine_id})"][0]
+                assert max(places, default=-1) < len(methods), "no such method"
+                views[f"machineRegistry.authenticationOf({machine_id})"] = [places]
             case function, (str(account), bytes(name), *value):
                 assert account == sender, "somebody else's DID"
                 self._attribute(function, account, name.decode(), value)
             case other:
                 raise AssertionError(f"nobody knows {other}")
+
+    def _take(self, payer: str, wei: int) -> None:
+        key = f"peaqToken.allowance({payer}, {PRESETS['sandbox']['contracts']['machineSubscription']})"
+        left = self.world.views.get(key, 0) - wei
+        assert left >= 0, "more than was allowed"
+        self.world.views[key] = left
 
     def _register(self, machine: str, operator: str) -> None:
         key = f"identityRegistry.machineIdOfOwner({machine})"
@@ -250,3 +317,23 @@ class Interpreter:
         receipt = self.world.receipts.get(touch.token)
         if receipt is not None and receipt.updated_at == touch.seen:
             self.world.receipts[touch.token] = replace(receipt, updated_at=updated)
+
+
+def _activated(
+    number: int, owner: str, document: Sequence[Any], manufacturer: str, tier: int, now: int
+) -> dict[str, Any]:
+    """What the contracts say of a machine that has just been activated."""
+    _, controller, methods, authentication, endpoints = document
+    registry = {
+        "ownerOf": owner,
+        "controllerOf": controller,
+        "manufacturerOf": manufacturer,
+        "verificationMethodsOf": [methods],
+        "authenticationOf": [authentication],
+        "serviceEndpointsOf": [endpoints],
+    }
+    return {
+        **{f"machineRegistry.{name}({number})": value for name, value in registry.items()},
+        f"machineSubscription.subscriptions({number})": [tier, now or 1, now + YEAR, BOND, 0],
+        f"machineSubscription.subscriptionStatus({number})": 1,
+    }

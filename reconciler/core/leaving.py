@@ -11,11 +11,15 @@ from reconciler.core.fleet import Fleet
 from reconciler.core.ports import Json, Reader
 from reconciler.core.section import NAME, ZERO_ADDRESS
 
-DID = re.compile(r"^did:peaq:(0x[0-9a-fA-F]{40})$")
+DID = re.compile(r"^did:peaq:(0x[0-9a-fA-F]{40}|[0-9]+)$")
+"""Of a machine that is known by its account, or by its number."""
 LARGEST = 2**256
 DEACTIVATED = 4
 GONE = ("not in the manifest", "retired")
 """Why a machine leaves: its entry was taken out, or says so."""
+Registered = tuple[str, str | None]
+"""Name of the operator ("" for none), and the machine's id if that is to be deactivated."""
+NOBODYS: Registered = ("", None)
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Former:
     name: str
     """What it was called if that is known and says one thing only, else its address, shortened."""
     account: str
+    """Its number instead, where that is all it is known by."""
     operator: str
     """The operator's name in the manifest."""
     machine_id: str | None
@@ -37,16 +42,21 @@ async def former_machines(fleet: Fleet, read: Reader, *, scan: bool = False) -> 
     """Ours are those that one of our operators registered, and those whose record bears our owner id.
 
     They are looked for in the operators' DIDs, in Machine Markets and in the journal, and with `scan` among all
-    machines of the chain. Fails as a whole where one of these cannot be read: who is half known is not removed.
+    machines of the chain; where no machine lives by v1, in Machine Markets only. Fails as a whole where one of these
+    cannot be read: who is half known is not removed.
     """
+    v1 = "v1" in fleet.protocols
     operators = {(operator.address or "").lower(): name for name, operator in fleet.operators.items()}
-    named = {(machine.address or "").lower() for machine in fleet.machines} | set(operators)
+    named = {fleet.identity_of(machine).did.rpartition(":")[2].lower() for machine in fleet.machines} | set(operators)
     records = await _records(fleet, read)
     signed = [(address.lower(), who.partition("/")[2]) for who, address in read.signers() if who.startswith("machine/")]
-    ids = await _ids(fleet, read, scan=scan)
+    ids = await _ids(fleet, read, scan=scan) if v1 else []
     accounts = dict.fromkeys([*await _accounts(read, ids, operators), *records, *(address for address, _ in signed)])
-    found = await read.together(_registered(read, account, operators) for account in accounts if account not in named)
-    ours = {a: state for a, state in zip((a for a in accounts if a not in named), found, strict=True) if state}
+    others = [account for account in accounts if account not in named]
+    asked = [account for account in others if v1 and account.startswith("0x")]
+    found = await read.together(_registered(read, account, operators) for account in asked)
+    known: dict[str, Registered | None] = {**dict.fromkeys(others, NOBODYS), **dict(zip(asked, found, strict=True))}
+    ours = {account: state for account, state in known.items() if state}
     living = {a: state for a, state in ours.items() if state[1] or records.get(a)}
     names = _names(living, dict(signed), records, {machine.name for machine in fleet.machines})
     default = next(iter(fleet.operators), "")
@@ -102,14 +112,14 @@ async def _accounts(read: Reader, ids: Sequence[str], operators: Mapping[str, st
     return [owner for owner in owners if owner is not None]
 
 
-async def _registered(read: Reader, account: str, operators: Mapping[str, str]) -> tuple[str, str | None] | None:
-    """Name of the operator ("" for none) and machine id if that is to be deactivated; None where it is not ours."""
+async def _registered(read: Reader, account: str, operators: Mapping[str, str]) -> Registered | None:
+    """None where it is another operator's."""
     (machine_id,) = await read.view("identityRegistry", "machineIdOfOwner(address)(uint256)", account)
     if not machine_id:
-        return "", None
+        return NOBODYS
     (operator,) = await read.view("identityRegistry", "operatorOf(uint256)(address)", machine_id)
     if operator.lower() == ZERO_ADDRESS:
-        return "", None
+        return NOBODYS
     if operator.lower() not in operators:
         return None
     *_, status = await _verification(read, machine_id)
@@ -117,7 +127,7 @@ async def _registered(read: Reader, account: str, operators: Mapping[str, str]) 
 
 
 async def _records(fleet: Fleet, read: Reader) -> dict[str, list[Json]]:
-    """Records with our owner id that are in service, by account."""
+    """Records with our owner id that are in service, by account or number."""
     if fleet.services.markets is None:
         return {}
     owners = {f"did:peaq:{operator.address}".lower() for operator in fleet.operators.values()}

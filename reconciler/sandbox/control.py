@@ -1,10 +1,14 @@
 """What a test may do to the chain: a table of operations."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
+
+from eth_abi.exceptions import EncodingError
 
 from reconciler.sandbox.accounts import Accounts
 from reconciler.sandbox.chain import Chain, calldata
+from reconciler.sandbox.control_v2 import SWITCHES
 from reconciler.sandbox.errors import SandboxError
 from reconciler.sandbox.rpc import NodeError
 
@@ -31,6 +35,7 @@ class Control:
             "unpause": lambda wanted: self._switch("unpause()", wanted),
             "verifyMachine": lambda wanted: self._judge("verifyMachine(uint256)", wanted),
             "rejectMachine": lambda wanted: self._judge("rejectMachine(uint256)", wanted),
+            **{name: partial(switch.turn, chain) for name, switch in SWITCHES.items()},
         }
 
     async def run(self, wanted: Any) -> dict[str, Any]:
@@ -42,7 +47,7 @@ class Control:
             await operation(wanted)
         except NodeError as error:
             raise SandboxError(f"the node refused: {error}") from error
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, EncodingError) as error:
             raise SandboxError(f"{wanted['op']} cannot be done with these arguments: {error!r}") from error
         return {"op": wanted["op"], "blockNumber": await self._head()}
 

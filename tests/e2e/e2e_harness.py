@@ -31,6 +31,7 @@ from reconciler.sandbox.info import SandboxInfo
 AT = Contracts()
 PEAQ = 10**18
 BATCH_TYPES = ["address[]", "uint256[]", "bytes[]", "uint64[]"]
+METHODS, ENDPOINTS = "(string,string,address,string)[]", "(string,string,string)[]"
 FUNCTIONS = {
     "register": "register()",
     "registerFor": "registerFor(address)",
@@ -40,11 +41,11 @@ FUNCTIONS = {
     "remove": "removeAttribute(address,bytes)",
     "batchAll": "batchAll(address[],uint256[],bytes[],uint64[])",
     "approve": "approve(address,uint256)",
-    "activateMachine": "activateMachine((string,address,(string,string,address,string)[],uint256[],(string,string,string)[]),string,bytes,address,uint8)",
+    "activateMachine": f"activateMachine((string,address,{METHODS},uint256[],{ENDPOINTS}),string,bytes,address,uint8)",
     "setController": "setController(uint256,address)",
-    "setVerificationMethods": "setVerificationMethods(uint256,(string,string,address,string)[])",
+    "setVerificationMethods": f"setVerificationMethods(uint256,{METHODS})",
     "setAuthentication": "setAuthentication(uint256,uint256[])",
-    "setServiceEndpoints": "setServiceEndpoints(uint256,(string,string,string)[])",
+    "setServiceEndpoints": f"setServiceEndpoints(uint256,{ENDPOINTS})",
     "suspend": "suspend(uint256)",
     "resume": "resume(uint256)",
     "renew": "renew(uint256)",

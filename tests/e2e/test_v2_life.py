@@ -2,12 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
-import pytest
 from e2e_harness import PEAQ, Ran, Yard
 from eth_account import Account
-from v2_fleet import DAY, REGISTRY, STATE, chained, live_by_v2, with_keys
+from v2_fleet import DAY, REGISTRY, chained, live_by_v2, with_keys
 
 from reconciler.sandbox.chain import calldata
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from e2e_harness import World, Yard
+from e2e_harness import ENDPOINTS, METHODS, World, Yard
 from eth_account import Account
 
 from reconciler.sandbox.config import AGUNG_V2
@@ -15,7 +15,6 @@ REGISTRY, STATE, SUBSCRIPTION = (
 )
 TYPE = "air-sensor"
 DAY = 24 * 3600
-METHODS, ENDPOINTS = "(string,string,address,string)[]", "(string,string,string)[]"
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def live_by_v2(yard: Yard, *names: str, **block: Any) -> None:
         "metadata": {"documentationUrl": "https://docs.example.com/{name}"},
         "v2": {"machineType": TYPE, "credentialSubject": subject, **block},
     }
-    yard.manifest["machines"] = [{"name": name, "address": Account.create().address, "v2": {}} for name in names]
+    yard.manifest["machines"] = [{"name": name, "v2": {}} for name in names]
 
 
 def with_keys(yard: Yard) -> None:

@@ -3,30 +3,33 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from interop_harness import Applied, Official, World, apply_fleet
 
+from reconciler.sandbox.config import AGUNG_CHAIN_ID
 from reconciler.sandbox.info import SandboxInfo
+from reconciler.sandbox.lifecycle import running
+from reconciler.sandbox.node import free_port
 
-PIN = "peaq-os-sdk==0.11.2"
+PIN = ("peaq-os-sdk==0.11.2",)
+PIN_V2 = ("peaq-os-sdk==0.12.1", "peaq-os-cli==0.1.1")
+"""The two know no common protocol, and have one name: each needs an environment of its own."""
 MARKER = "installed.txt"
 
 
 @pytest.fixture(scope="session")
 def official_python() -> Path:
     """The interpreter that has the SDK. Where it cannot be installed, every test here fails: none is skipped."""
-    default = Path(__file__).parents[2] / ".venv-interop"
-    directory = Path(os.environ.get("FLEETCTL_INTEROP_VENV") or default)
-    python, marker = directory / "bin" / "python", directory / MARKER
-    wanted = f"{PIN} on {sys.version}\n"
-    if not marker.exists() or marker.read_text() != wanted:
-        _must([sys.executable, "-m", "venv", "--clear", str(directory)])
-        _must([str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", PIN])
-        marker.write_text(wanted)
-    return python
+    return _environment(".venv-interop", "FLEETCTL_INTEROP_VENV", PIN)
+
+
+@pytest.fixture(scope="session")
+def official_v2() -> Path:
+    """The same for protocol v2, with the CLI beside it."""
+    return _environment(".venv-interop-v2", "FLEETCTL_INTEROP_V2_VENV", PIN_V2)
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +47,27 @@ def applied(
     home = tmp_path_factory.mktemp("official-home")
     with Official(official_python, world.environ(fleet.operator_key), home) as official:
         yield fleet, official
+
+
+@pytest.fixture(scope="session")
+def agung(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A sandbox that calls itself agung's chain: clients of v2 accept no chain that they do not know."""
+    with (
+        running(tmp_path_factory.mktemp("agung"), port=free_port(), chain_id=AGUNG_CHAIN_ID) as info,
+        World(info) as it,
+    ):
+        yield it
+
+
+def _environment(name: str, variable: str, pins: Sequence[str]) -> Path:
+    directory = Path(os.environ.get(variable) or Path(__file__).parents[2] / name)
+    python, marker = directory / "bin" / "python", directory / MARKER
+    wanted = f"{' '.join(pins)} on {sys.version}\n"
+    if not marker.exists() or marker.read_text() != wanted:
+        _must([sys.executable, "-m", "venv", "--clear", str(directory)])
+        _must([str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *pins])
+        marker.write_text(wanted)
+    return python
 
 
 def _must(command: list[str]) -> None:

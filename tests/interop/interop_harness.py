@@ -24,6 +24,7 @@ from reconciler.sandbox.info import SandboxInfo
 
 ROOT = Path(__file__).parents[2]
 WORKER = Path(__file__).parent / "scripts" / "worker.py"
+V1_SCRIPTS = ("founding", "reading", "changing")
 PEAQ = 10**18
 PLENTY = 10**6
 SERVICE_FAULTS = "/sandbox/faults/services"
@@ -61,7 +62,10 @@ class World(AbstractContextManager["World"]):
         return {**self.sandbox.env(), "PEAQOS_PRIVATE_KEY": operator_key}
 
     def set_balance(self, address: str, wei: int) -> None:
-        body = {"op": "setBalance", "address": address, "wei": str(wei)}
+        self.control("setBalance", address=address, wei=str(wei))
+
+    def control(self, operation: str, **arguments: Any) -> None:
+        body = {"op": operation, **arguments}
         self._http.post(f"{self.sandbox.url}/sandbox/control", json=body).raise_for_status()
 
     def balance(self, address: str) -> int:
@@ -114,11 +118,11 @@ class World(AbstractContextManager["World"]):
 class Official(AbstractContextManager["Official"]):
     """A process of the SDK's environment: JSON lines in and out, the SDK as it was published."""
 
-    def __init__(self, python: Path, environ: dict[str, str], home: Path) -> None:
+    def __init__(self, python: Path, environ: dict[str, str], home: Path, scripts: Sequence[str] = V1_SCRIPTS) -> None:
         private = {"HOME": str(home), "DO_NOT_TRACK": "1", "PATH": os.environ.get("PATH", "")}
         self._errors = (home / "stderr.txt").open("w+")
         self._process = subprocess.Popen(
-            [str(python), str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+            [str(python), str(WORKER), *scripts], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
             text=True, env={**environ, **private}, cwd=home,
         )  # fmt: skip
 

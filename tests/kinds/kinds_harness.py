@@ -21,9 +21,11 @@ from reconciler.core.money import format_amount, parse_amount
 from reconciler.core.observation import Observation
 from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan
 from reconciler.core.ports import Receipt, Stored
+from reconciler.core.v2 import token_id
 from reconciler.engine.survey import find_strays, observe_all
 from reconciler.kinds import discover
 from reconciler.manifest.expand import expand
+from reconciler.manifest.networks import PRESETS
 from reconciler.manifest.parse import load
 
 HERE = Path(__file__).parent
@@ -40,6 +42,11 @@ ACCOUNTS = {
     "UPOP": "0x000000000000000000000000000000000000000E",
     "UPAGENT": "0x00000000000000000000000000000000000000A1",
     "UPAGENT2": "0x00000000000000000000000000000000000000A2",
+}
+ACCOUNTS |= {
+    "id1": str(token_id("sensor", b"m1")),
+    "id2": str(token_id("sensor", b"m2")),
+    "subs": PRESETS["sandbox"]["contracts"]["machineSubscription"],
 }
 HEAD = """\
 apiVersion: fleetctl/v1
@@ -159,7 +166,7 @@ def _call(call: ChainCall) -> str:
     what = f"{call.to}.{call.function.split('(')[0]}({', '.join(map(_text, call.args))})" if call.function else ""
     value = format_amount(call.value, 18) if isinstance(call.value, int) else _text(call.value)
     parts = [what or f"transfer to {call.to}", *([f"+ {value}"] if call.value else [])]
-    parts += [f"deposit {format_amount(call.deposit, 18)}"] if call.deposit else []
+    parts += [f"deposit {format_amount(call.taken, 18)}"] if call.taken else []
     return f"{_text(call.signer)}: {' '.join(parts)}"
 
 

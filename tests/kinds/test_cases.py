@@ -18,6 +18,14 @@ IMPOSSIBLE = {
     ("operator_identity", "differs"): "a registration has no fields",
     ("machine_nft", "differs"): "an NFT may be moved, so its holder is reported only",
     ("wallet_funding", "absent"): "every account has a balance",
+    ("dues", "absent"): "what is owed is at least nothing",
+    ("dues", "differs"): "what is owed is read, never declared",
+    ("allowance", "absent"): "every account allows at least nothing",
+    ("controller", "absent"): "it comes with the activation",
+    ("verification_methods", "absent"): "they come with the activation",
+    ("service_endpoints", "absent"): "they come with the activation",
+    ("operation", "absent"): "it comes with the activation",
+    ("ownership", "absent"): "it comes with the activation",
 }
 ACTING = ("create", "update", "replace", "delete")
 

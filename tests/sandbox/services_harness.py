@@ -17,7 +17,7 @@ from eth_account.signers.local import LocalAccount
 
 from reconciler.sandbox.config import SandboxConfig
 from reconciler.sandbox.services import build_services
-from reconciler.sandbox.services.chainview import ChainUnavailable, MachineFacts, TransferRefused
+from reconciler.sandbox.services.chainview import ChainUnavailable, MachineFacts, MintedFacts, TransferRefused
 
 API = "/markets/api/v1"
 OPERATOR: LocalAccount = Account.from_key("0x" + "0a" * 32)
@@ -31,6 +31,7 @@ class FakeChain:
     """A `ChainView` of dictionaries; `down` makes every question fail."""
 
     facts: dict[int, MachineFacts] = field(default_factory=dict)
+    tokens: dict[int, MintedFacts] = field(default_factory=dict)
     dids: dict[tuple[str, str], str] = field(default_factory=dict)
     balances: dict[str, int] = field(default_factory=dict)
     transfers: list[tuple[str, int]] = field(default_factory=list)
@@ -50,6 +51,14 @@ class FakeChain:
     async def machines(self, ids: Sequence[int]) -> list[MachineFacts | None]:
         self._up()
         return [self.facts.get(machine_id) for machine_id in ids]
+
+    async def minted(self, ids: Sequence[int]) -> list[MintedFacts | None]:
+        self._up()
+        return [self.tokens.get(token) for token in ids]
+
+    async def minted_for(self, address: str) -> list[int]:
+        self._up()
+        return [fact.machine_id for fact in self.tokens.values() if address in (fact.owner, fact.controller)]
 
     async def attributes(self, wanted: Sequence[tuple[str, str]]) -> list[str | None]:
         self._up()

@@ -40,7 +40,8 @@ def test_challenge_names_the_identity_and_who_may_sign(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "ref", ["did:peaq:42", "did:peaq:0x12", "peaqos:machine:my-bot", "", "0x" + "ab" * 20, f"peaqos:machine:{1 << 256}"]
+    "ref",
+    ["did:peaq:042", "did:peaq:0x12", "peaqos:machine:my-bot", "", "0x" + "ab" * 20, f"peaqos:machine:{1 << 256}"],
 )
 def test_other_identity_forms_are_refused(client: Client, ref: str) -> None:
     code = client.api("POST", "/machine-identity/challenges", {"identityRef": ref}, expect=400)

@@ -32,7 +32,7 @@ def test_scorecard(client: Client) -> None:
 
 
 def test_errors(client: Client) -> None:
-    assert detail(client, "/mcr/did:peaq:42", 400) == "Invalid Ethereum address format"
+    assert detail(client, "/mcr/did:peaq:042", 400) == "Invalid Ethereum address format"
     assert detail(client, "/mcr/", 400) == "Empty DID"
     account = client.account()
     client.chain.add_machine(account, bind=False)

@@ -65,7 +65,7 @@ class OperatorDid(Kind[Spec, State]):
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         section = fleet.section(PublishSection)
-        if section is not None and not section.publish_fleet:
+        if "v1" not in fleet.protocols or (section is not None and not section.publish_fleet):
             return
         prunes = "identities" in fleet.prune
         keeps = _accounts(m for m in fleet.of("v1") if m.state == "active" or m.protect or m.suspended)

@@ -15,6 +15,14 @@ from eth_utils.crypto import keccak
 from reconciler.sandbox.config import SandboxConfig
 
 _ZERO = "0x" + "0" * 40
+_NO_SUCH_TOKEN = "0x" + keccak(text="ERC721NonexistentToken(uint256)")[:4].hex()
+# Topics under which an account is named: as holder, as first controller, as a later one; and where.
+_NAMED = (
+    ("Transfer(address,address,uint256)", 2),
+    ("MachineMinted(uint256,address,address,string)", 3),
+    ("ControllerUpdated(uint256,address,address)", 3),
+)
+_TERMS = (1, 2, 3)  # active, grace, run-off
 # The DID precompile has no "exists": absence is one of these answers, anything else is a failure.
 _ABSENT = ("Cannot find the item", "AttributeNotFound", "0x4c92a369")
 
@@ -29,6 +37,8 @@ class TransferRefused(Exception):
 
 @dataclass(frozen=True)
 class MachineFacts:
+    """A machine of v1."""
+
     machine_id: int
     wallet: str
     owner: str
@@ -37,9 +47,59 @@ class MachineFacts:
     bonded: bool
     token_id: int
 
+    @property
+    def did(self) -> str:
+        return f"did:peaq:{self.wallet}"
+
+    @property
+    def signers(self) -> list[str]:
+        """Who signs for it."""
+        return [self.wallet]
+
+    @property
+    def json_id(self) -> int | str:
+        return self.machine_id
+
+
+@dataclass(frozen=True)
+class MintedFacts:
+    """A machine of v2: its token is its identity."""
+
+    machine_id: int
+    owner: str
+    controller: str | None
+    status: int
+    """Of its subscription, as the contract numbers them."""
+
+    @property
+    def did(self) -> str:
+        return f"did:peaq:{self.machine_id}"
+
+    @property
+    def signers(self) -> list[str]:
+        return [self.controller] if self.controller else []
+
+    @property
+    def operator(self) -> str | None:
+        return self.owner
+
+    @property
+    def bonded(self) -> bool:
+        return self.status in _TERMS
+
+    @property
+    def json_id(self) -> int | str:
+        """Text: a number of that size does not survive every reader."""
+        return str(self.machine_id)
+
+
+Facts = MachineFacts | MintedFacts
+
 
 class ChainView(Protocol):
     async def machines(self, ids: Sequence[int]) -> list[MachineFacts | None]: ...
+    async def minted(self, ids: Sequence[int]) -> list[MintedFacts | None]: ...
+    async def minted_for(self, address: str) -> list[int]: ...
     async def attributes(self, wanted: Sequence[tuple[str, str]]) -> list[str | None]: ...
     async def machine_of_token(self, token_id: int) -> int: ...
     async def balance(self, address: str) -> int: ...
@@ -69,6 +129,34 @@ class RpcChain:
         ]
         answers = await self._call_all(questions)
         return [_facts(machine_id, answers[4 * n : 4 * n + 4]) for n, machine_id in enumerate(ids)]
+
+    async def minted(self, ids: Sequence[int]) -> list[MintedFacts | None]:
+        at = self._config.v2
+        questions = [
+            (to, _calldata(signature, "uint256", machine_id))
+            for machine_id in ids
+            for to, signature in (
+                (at.machine_registry, "ownerOf(uint256)"),
+                (at.machine_registry, "controllerOf(uint256)"),
+                (at.machine_subscription, "subscriptionStatus(uint256)"),
+            )
+        ]
+        answers = await self._call_all(questions)
+        return [_minted(machine_id, answers[3 * n : 3 * n + 3]) for n, machine_id in enumerate(ids)]
+
+    async def minted_for(self, address: str) -> list[int]:
+        """The machines of v2 that this account owns or controls now, oldest first."""
+        word = "0x" + bytes.fromhex(address[2:]).rjust(32, b"\0").hex()
+        answers = await self._post(
+            [
+                ("eth_getLogs", [{"fromBlock": "0x0", "address": self._config.v2.machine_registry, "topics": topics}])
+                for topics in (_topics(signature, at, word) for signature, at in _NAMED)
+            ]
+        )
+        logs = [log for answer in answers for log in _result(answer)]
+        logs.sort(key=lambda log: (int(log["blockNumber"], 16), int(log["logIndex"], 16)))
+        found = await self.minted(list(dict.fromkeys(_token(log) for log in logs)))
+        return [fact.machine_id for fact in found if fact and address in (fact.owner, fact.controller)]
 
     async def attributes(self, wanted: Sequence[tuple[str, str]]) -> list[str | None]:
         data = [
@@ -153,6 +241,26 @@ def _facts(machine_id: int, answers: list[dict[str, Any]]) -> MachineFacts | Non
         bonded=bonded,
         token_id=token_id,
     )
+
+
+def _minted(machine_id: int, answers: list[dict[str, Any]]) -> MintedFacts | None:
+    if str(answers[0].get("error", {}).get("data", "")).startswith(_NO_SUCH_TOKEN):
+        return None
+    (owner,) = _decode(["address"], answers[0])
+    (controller,) = _decode(["address"], answers[1])
+    (status,) = _decode(["uint8"], answers[2])
+    named = None if controller == _ZERO else to_checksum_address(controller)
+    return MintedFacts(machine_id, to_checksum_address(owner), named, status)
+
+
+def _topics(signature: str, at: int, word: str) -> list[str | None]:
+    return ["0x" + keccak(text=signature).hex(), *[None] * (at - 1), word]
+
+
+def _token(log: dict[str, Any]) -> int:
+    """Transfer names it last, the others first."""
+    is_transfer = log["topics"][0] == _topics(_NAMED[0][0], 1, "")[0]
+    return int(log["topics"][3 if is_transfer else 1], 16)
 
 
 def _attribute(answer: dict[str, Any]) -> str | None:

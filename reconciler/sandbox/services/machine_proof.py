@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.sandbox.services import proofs
-from reconciler.sandbox.services.chainview import ChainUnavailable, MachineFacts
+from reconciler.sandbox.services.chainview import ChainUnavailable, Facts
 from reconciler.sandbox.services.clock import iso, now_ms
 from reconciler.sandbox.services.errors import ApiError, invalid
-from reconciler.sandbox.services.identity import Reference, did_of, parse_reference
+from reconciler.sandbox.services.identity import Reference, parse_reference
 from reconciler.sandbox.services.store import Document
 from reconciler.sandbox.services.web import Context
 
@@ -15,7 +15,7 @@ FAMILY = "MACHINE_IDENTITY_PROOF"
 """Prefix of the codes that refuse a proof."""
 
 
-async def check_usable(ctx: Context, machine: Document) -> MachineFacts:
+async def check_usable(ctx: Context, machine: Document) -> Facts:
     """Active, its identity resolves, its proof still holds: what every machine-bound write asks for."""
     if machine["status"] != "active":
         raise ApiError("MACHINE_NOT_ACTIVE", f"the machine is {machine['status']}")
@@ -24,23 +24,23 @@ async def check_usable(ctx: Context, machine: Document) -> MachineFacts:
     return fact
 
 
-async def check_identity(ctx: Context, machine: Document) -> MachineFacts:
+async def check_identity(ctx: Context, machine: Document) -> Facts:
     if machine["identityProof"] is None:
         raise ApiError(f"{FAMILY}_REQUIRED", "the machine has no verified identity")
     return await check_stored_proof(ctx, machine)
 
 
-async def resolve(ctx: Context, references: Sequence[Reference]) -> list[MachineFacts | None]:
+async def resolve(ctx: Context, references: Sequence[Reference]) -> list[Facts | None]:
     try:
         return await ctx.mcr.resolve(references)
     except ChainUnavailable as problem:
         raise ApiError("PEAQOS_IDENTITY_UNAVAILABLE", "MCR cannot be asked now") from problem
 
 
-async def resolve_text(ctx: Context, text_ref: str) -> tuple[Reference, MachineFacts]:
+async def resolve_text(ctx: Context, text_ref: str) -> tuple[Reference, Facts]:
     reference = parse_reference(text_ref)
     if reference is None:
-        raise invalid("identityRef", "must be did:peaq:0x<address> or peaqos:machine:<id>")
+        raise invalid("identityRef", "must be did:peaq:<id>, did:peaq:0x<address> or peaqos:machine:<id>")
     (fact,) = await resolve(ctx, [reference])
     if fact is None:
         unavailable = ctx.switches.unresolvedIsUnavailable
@@ -49,15 +49,23 @@ async def resolve_text(ctx: Context, text_ref: str) -> tuple[Reference, MachineF
     return reference, fact
 
 
-async def fact_of(ctx: Context, machine: Document) -> MachineFacts:
+async def fact_of(ctx: Context, machine: Document) -> Facts:
     if machine["identityRef"] is None:
         raise ApiError("MACHINE_NOT_ACTIVATED", "the machine has no identity")
     _, fact = await resolve_text(ctx, machine["identityRef"])
     return fact
 
 
-def prove(ctx: Context, fact: MachineFacts, machine: Document, proof: Mapping[str, Any]) -> None:
-    controllers = ctx.mcr.controllers(fact)
+def controllers_of(ctx: Context, fact: Facts) -> list[str]:
+    """Who may prove this identity: at least one."""
+    found = ctx.mcr.controllers(fact)
+    if not found:
+        raise ApiError(f"{FAMILY}_INVALID", "the machine has no controller")
+    return found
+
+
+def prove(ctx: Context, fact: Facts, machine: Document, proof: Mapping[str, Any]) -> None:
+    controllers = controllers_of(ctx, fact)
     spent, signer = proofs.redeem(ctx.store, proof, bindings(fact), FAMILY)
     if not _controls(signer, controllers):
         raise ApiError(f"{FAMILY}_INVALID", "the signer does not control this identity")
@@ -74,13 +82,13 @@ def prove(ctx: Context, fact: MachineFacts, machine: Document, proof: Mapping[st
     }
 
 
-async def check_stored_proof(ctx: Context, machine: Document) -> MachineFacts:
+async def check_stored_proof(ctx: Context, machine: Document) -> Facts:
     fact = await fact_of(ctx, machine)
     check_controls(ctx, machine, fact)
     return fact
 
 
-def check_controls(ctx: Context, machine: Document, fact: MachineFacts) -> None:
+def check_controls(ctx: Context, machine: Document, fact: Facts) -> None:
     proof = machine["identityProof"]
     if proof is not None and not _controls(proof["signerAddress"], ctx.mcr.controllers(fact)):
         raise ApiError(f"{FAMILY}_INVALID", "the signer of the stored proof no longer controls this identity")
@@ -98,7 +106,7 @@ async def visible(ctx: Context, machines: Sequence[Document]) -> list[bool]:
     archived_shown = ctx.switches.archivedListed
     checked = [m for m in machines if m["identityProof"] is not None and m["status"] != "archived"]
     try:
-        facts = await ctx.mcr.resolve([Reference(address=m["address"]) for m in checked])
+        facts = await ctx.mcr.resolve([parse_reference(m["identityRef"]) or Reference() for m in checked])
     except ChainUnavailable as problem:
         if not ctx.switches.listOmitsOnOutage:
             raise ApiError("PEAQOS_IDENTITY_UNAVAILABLE", "MCR cannot be asked now") from problem
@@ -115,10 +123,10 @@ def _controls(signer: str, controllers: Sequence[str]) -> bool:
     return signer.lower() in {address.lower() for address in controllers}
 
 
-def bindings(fact: MachineFacts) -> dict[str, str]:
-    """Bound to the wallet: the same machine by DID, other letter case or alias is the same identity."""
-    return {"identityRef": did_of(fact.wallet)}
+def bindings(fact: Facts) -> dict[str, str]:
+    """Bound to the machine: the same by DID, in other letter case or by alias is the same identity."""
+    return {"identityRef": fact.did}
 
 
-def canonical(given: str, reference: Reference, fact: MachineFacts) -> str:
-    return given if reference.address is not None else did_of(fact.wallet)
+def canonical(given: str, reference: Reference, fact: Facts) -> str:
+    return given if reference.address is not None else fact.did

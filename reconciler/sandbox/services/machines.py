@@ -17,7 +17,7 @@ from reconciler.sandbox.services.web import Context, deleted, item, page_request
 
 STATUSES = ("draft", "active", "degraded", "blocked", "archived")
 _PURPOSE = "peaq Machine Markets: prove control of a machine identity"
-_PRIVATE = ("address", "verifiedMs")
+_PRIVATE = ("verifiedMs",)
 _EDITABLE: dict[str, Check] = {
     "displayName": non_blank,
     "ownerId": non_blank,
@@ -46,7 +46,7 @@ def routes(ctx: Context) -> list[Route]:
 async def challenge(ctx: Context, request: Request) -> Response:
     body = await read_body(ctx, request, {"identityRef": text}, ("identityRef",))
     reference, fact = await machine_proof.resolve_text(ctx, body["identityRef"])
-    controllers = ctx.mcr.controllers(fact)
+    controllers = machine_proof.controllers_of(ctx, fact)
     identity_ref = machine_proof.canonical(body["identityRef"], reference, fact)
     issued = proofs.issue(
         ctx.store, _PURPOSE, machine_proof.bindings(fact), {"Identity": identity_ref}, ctx.switches.challengeTtlSeconds
@@ -88,7 +88,6 @@ async def create(ctx: Context, request: Request) -> Response:
         "status": "draft",
         "identityRef": None,
         "identityProof": None,
-        "address": "",
         "verifiedMs": 0,
         "capabilities": [],
         "labels": {},
@@ -96,17 +95,18 @@ async def create(ctx: Context, request: Request) -> Response:
         "skillKeys": [],
         **{name: value for name, value in body.items() if name in _EDITABLE},
     }
+    identity = ""
     if "identityRef" in body:
         reference, fact = await machine_proof.resolve_text(ctx, body["identityRef"])
         machine["identityRef"] = machine_proof.canonical(body["identityRef"], reference, fact)
-        machine["address"] = fact.wallet
+        identity = fact.did
         if "identityProof" in body:
             machine_proof.prove(ctx, fact, machine, body["identityProof"])
-        _check_unregistered(ctx, fact.wallet)
+        _check_unregistered(ctx, identity)
     elif "identityProof" in body:
         raise invalid("identityRef", "required with identityProof")
     machine["createdAt"] = machine["updatedAt"] = ctx.tick()
-    ctx.store.put("machine", machine, natural=machine["address"])
+    ctx.store.put("machine", machine, natural=identity)
     ctx.audit("machine.created", "machine", machine, machine_id=machine["id"])
     return item(view(machine), 201)
 
@@ -162,8 +162,8 @@ def view(machine: Document) -> Document:
     return {name: value for name, value in machine.items() if name not in _PRIVATE}
 
 
-def _check_unregistered(ctx: Context, wallet: str) -> None:
-    for other in ctx.store.find("machine", wallet):
+def _check_unregistered(ctx: Context, identity: str) -> None:
+    for other in ctx.store.find("machine", identity):
         if other["status"] != "archived" or ctx.switches.archivedBlocksIdentity:
             raise ApiError("MACHINE_IDENTITY_EXISTS", "this identity already has a machine record")
 
@@ -172,9 +172,8 @@ def _check_change(machine: Document, body: Mapping[str, Any]) -> None:
     if machine["status"] == "archived":
         raise ApiError("MACHINE_NOT_ACTIVE", "the machine is archived")
     if "identityRef" in body:
-        reference = parse_reference(body["identityRef"])
-        same_address = reference is not None and reference.address == machine["address"]
-        if body["identityRef"] != machine["identityRef"] and not same_address:
+        given, kept = parse_reference(body["identityRef"]), parse_reference(machine["identityRef"] or "")
+        if given != kept or given is None:
             raise ApiError("MACHINE_IDENTITY_IMMUTABLE", "identityRef cannot be changed")
     _check_transition(machine["status"], body.get("status", machine["status"]))
 

@@ -6,15 +6,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from eth_utils.address import is_hex_address, to_checksum_address
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from reconciler.sandbox.services.chainview import ChainUnavailable, MachineFacts
-from reconciler.sandbox.services.identity import Reference, did_of
+from reconciler.sandbox.services.chainview import ChainUnavailable, Facts, MachineFacts, MintedFacts
+from reconciler.sandbox.services.identity import Reference, did_of, parse_reference
 from reconciler.sandbox.services.web import Context
 
 Body = dict[str, Any]
@@ -27,7 +26,7 @@ class McrApi:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._cache: dict[str, tuple[float, Body]] = {}
+        self._cache: dict[Reference, tuple[float, Body]] = {}
         self._recent: deque[float] = deque()
 
     def app(self) -> Starlette:
@@ -59,15 +58,14 @@ class McrApi:
         raise HTTPException(400, "Empty DID")
 
     async def scorecard(self, request: Request) -> Body:
-        did = request.path_params["did"]
-        address = _address(did)
+        did, reference = _named(request)
         lifetime = self._ctx.switches.mcrCacheSeconds
-        cached = self._cache.get(address)
+        cached = self._cache.get(reference)
         if cached and time.monotonic() - cached[0] < lifetime:
-            return cached[1] | {"did": _echo(did, address)}
-        fact = await self._machine(address)
+            return cached[1] | {"did": did}
+        fact = await self._machine(reference)
         body = {
-            "did": _echo(did, address),
+            "did": did,
             **_rating(fact),
             "event_count": 0,
             "revenue_event_count": 0,
@@ -78,20 +76,19 @@ class McrApi:
             "last_updated": None,
             "mcr_degraded": False,
         }
-        self._cache[address] = (time.monotonic(), body)
+        self._cache[reference] = (time.monotonic(), body)
         return body
 
     async def profile(self, request: Request) -> Body:
-        did = request.path_params["did"]
-        address = _address(did)
-        return await self._profile(await self._machine(address), _echo(did, address))
+        did, reference = _named(request)
+        return await self._profile(await self._machine(reference), did)
 
     async def metadata(self, request: Request) -> Body:
         machine_id = await self._ctx.chain.machine_of_token(_number(request.path_params["token_id"]))
         fact = await self._ctx.mcr.resolve_one(Reference(machine_id=machine_id)) if machine_id else None
         if fact is None:
             raise HTTPException(404, "Machine not found")
-        return await self._profile(fact, did_of(fact.wallet))
+        return await self._profile(fact, fact.did)
 
     async def card(self, request: Request) -> Body:
         self._ctx.mcr.check_available()
@@ -101,7 +98,7 @@ class McrApi:
         return {
             "name": f"Machine #{fact.machine_id}",
             "machine_id": fact.machine_id,
-            "did": did_of(fact.wallet),
+            "did": fact.did,
             "wallet": fact.wallet,
             "owner": fact.owner,
             "operator": fact.operator,
@@ -111,37 +108,51 @@ class McrApi:
         }
 
     async def fleet(self, request: Request) -> Body:
-        """`total` counts ids before unregistered ones are dropped: a page may be shorter than its limit."""
+        """Machines of v1 that the account published, then those of v2 that it owns or controls.
+
+        `total` counts ids before unregistered ones are dropped: a page may be shorter than its limit.
+        """
         self._ctx.mcr.check_available()
         offset = _query_number(request, "offset", 0, least=0, most=1 << 31)
         limit = _query_number(request, "limit", 20, least=1, most=20)
-        did = request.path_params["did"]
-        address = _address(did)
-        (published,) = await self._ctx.chain.attributes([(address, "machines")])
+        did, reference = _named(request)
+        if reference.address is None:
+            raise HTTPException(400, "Invalid Ethereum address format")
+        (published,) = await self._ctx.chain.attributes([(reference.address, "machines")])
         ids = _machine_ids(published)
         if self._ctx.switches.mcrFirstHundred:
             ids = ids[:_WINDOW]
-        facts = await self._ctx.chain.machines(ids[offset : offset + limit])
+        tokens = await self._ctx.chain.minted_for(reference.address)
+        first, end = offset - len(ids), offset + limit
+        facts: list[Facts | None] = [
+            *await self._ctx.chain.machines(ids[offset:end]),
+            *await self._ctx.chain.minted(tokens[max(0, first) : max(0, end - len(ids))]),
+        ]
         return {
-            "operator_did": _echo(did, address),
+            "operator_did": did,
             "machines": [
                 {
-                    "did": did_of(fact.wallet),
+                    "did": fact.did,
                     **{name: _rating(fact)[name] for name in ("machine_id", "mcr_score", "mcr", "negative_flag")},
                 }
                 for fact in facts
                 if fact is not None
             ],
-            "pagination": {"offset": offset, "limit": limit, "total": len(ids)},
+            "pagination": {"offset": offset, "limit": limit, "total": len(ids) + len(tokens)},
         }
 
-    async def _machine(self, address: str) -> MachineFacts:
-        fact = await self._ctx.mcr.resolve_one(Reference(address=address))
+    async def _machine(self, reference: Reference) -> Facts:
+        fact = await self._ctx.mcr.resolve_one(reference)
         if fact is None:
             raise HTTPException(404, "Machine not found")
         return fact
 
-    async def _profile(self, fact: MachineFacts, did: str) -> Body:
+    async def _profile(self, fact: Facts, did: str) -> Body:
+        if isinstance(fact, MintedFacts):
+            return _minted_profile(fact)
+        return await self._registered_profile(fact, did)
+
+    async def _registered_profile(self, fact: MachineFacts, did: str) -> Body:
         names = ("operator", "documentation_url", "data_api", "data_visibility")
         values = await self._ctx.chain.attributes([(fact.wallet, name) for name in names])
         operator, documentation, data_api, visibility = values
@@ -182,10 +193,22 @@ class McrApi:
         self._recent.append(now)
 
 
-def _rating(fact: MachineFacts) -> Body:
+def _minted_profile(fact: MintedFacts) -> Body:
+    peaqos = {
+        "did": fact.did,
+        **_rating(fact),
+        "operator": fact.operator,
+        "event_count": 0,
+        "data_visibility": "private",
+        "documentation_url": None,
+    }
+    return {"schema_version": "1.0", "name": f"Machine #{fact.machine_id}", "peaqos": peaqos}
+
+
+def _rating(fact: Facts) -> Body:
     """No event history is kept here: a bonded machine is provisioned, any other is not rated."""
     return {
-        "machine_id": fact.machine_id,
+        "machine_id": fact.json_id,
         "mcr_score": 0,
         "mcr": "Provisioned" if fact.bonded else "NR",
         "bond_status": _bond(fact),
@@ -193,7 +216,7 @@ def _rating(fact: MachineFacts) -> Body:
     }
 
 
-def _bond(fact: MachineFacts) -> str:
+def _bond(fact: Facts) -> str:
     return "bonded" if fact.bonded else "unbonded"
 
 
@@ -207,17 +230,16 @@ def _machine_ids(published: str | None) -> list[int]:
     return [i for i in listed if isinstance(i, int) and not isinstance(i, bool) and 0 < i < 1 << 256]
 
 
-def _address(did: str) -> str:
-    if not did.strip():
+def _named(request: Request) -> tuple[str, Reference]:
+    """The DID of the path, which may be written without its prefix, and what it means."""
+    given = request.path_params["did"]
+    if not given.strip():
         raise HTTPException(400, "Empty DID")
-    address = did.removeprefix("did:peaq:")
-    if not address.startswith("0x") or not is_hex_address(address):
+    is_did = given.startswith("did:peaq:")
+    reference = parse_reference(given if is_did else did_of(given))
+    if reference is None or (reference.address is None and not is_did):
         raise HTTPException(400, "Invalid Ethereum address format")
-    return str(to_checksum_address(address))
-
-
-def _echo(did: str, address: str) -> str:
-    return did if did.startswith("did:peaq:") else did_of(address)
+    return given if is_did else did_of(reference.address or ""), reference
 
 
 def _number(text: str) -> int:
