@@ -10,8 +10,7 @@ from pathlib import Path
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.cli.options import Options
 from reconciler.cli.render.progress import Meter
-from reconciler.cli.selecting import describing, selected
-from reconciler.cli.selecting import Terms as Chosen
+from reconciler.cli.selecting import Terms, describing, selected
 from reconciler.cli.unkeyed import without_absent_keys
 from reconciler.cli.wiring import Project, connected, open_project
 from reconciler.core.adoption import Found
@@ -21,9 +20,9 @@ from reconciler.core.section import NAME
 from reconciler.core.succession import Forerunner
 from reconciler.engine.adopt import identify
 from reconciler.manifest.adopted import Entry
-from reconciler.manifest.succeed import Successors, Terms
+from reconciler.manifest.succeed import Asked, Successors
 
-HAS_ONE = "has a successor already"
+HAS_ONE = "there is a successor already"
 
 
 @dataclass(frozen=True)
@@ -36,38 +35,38 @@ class Migration:
     successors: Mapping[str, str] = field(default_factory=dict)
     """New machines by the names of those whose places they take."""
     retired: tuple[str, ...] = ()
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    """Machines that were chosen and get no successor, and why."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """By machine that was chosen and of which not all is written: why."""
 
     @property
     def instead(self) -> Mapping[Path, str]:
         return {path.resolve(): text for path, text in self.texts.items()}
 
 
-async def work_out(options: Options, terms: Terms, only: Chosen, skip: Chosen, *, deactivate: bool) -> Migration:
+async def work_out(options: Options, asked: Asked, only: Terms, skip: Terms, *, deactivate: bool) -> Migration:
     """Reads the world for the ids of the machines. ConfigError where a new machine could not have its name."""
     project = without_absent_keys(open_project(options))
     machines = list(_chosen(project, only, skip))
     found = await _found(options, project, machines)
-    writer = Successors(options.file, project.fleet, terms)
+    writer = Successors(options.file, project.fleet, asked)
     answers = {machine.name: _answer(machine, found.get(machine.name), project, writer) for machine in machines}
     entries = {name: answer for name, answer in answers.items() if isinstance(answer, Entry)}
-    left_out = {name: answer for name, answer in answers.items() if isinstance(answer, str)}
+    notes = {name: answer for name, answer in answers.items() if isinstance(answer, str)}
     _check_names(entries, project)
-    followed = {name for name in answers if name in entries or left_out[name] == HAS_ONE} if deactivate else set()
+    followed = {name for name in answers if name in entries or notes[name] == HAS_ONE} if deactivate else set()
     tabled = followed & _tabled(project)
-    left_out |= dict.fromkeys(sorted(tabled), "is made from a table: write `state: retired` there")
+    notes |= dict.fromkeys(sorted(tabled), "it is made from a table: write `state: retired` there")
     changed = list(writer.texts(list(entries.values()), followed - tabled))
     return Migration(
         {source.path: text for source, text in changed},
         "".join(_diff(source.file, source.text, text) for source, text in changed),
         {name: entry.name for name, entry in entries.items()},
         tuple(name for name in answers if name in followed - tabled),
-        left_out,
+        notes,
     )
 
 
-def _chosen(project: Project, only: Chosen, skip: Chosen) -> Iterator[Machine]:
+def _chosen(project: Project, only: Terms, skip: Terms) -> Iterator[Machine]:
     """The v1 machines in service that the selection is about."""
     selection, describe = selected(project, only, skip), describing(project)
     names = {r.machine for r in project.resources if not selection.refused(describe(r))}
@@ -92,8 +91,8 @@ def _obstacle(machine: Machine, project: Project) -> str:
     if machine.name in project.fleet.successors:
         return HAS_ONE
     if machine.state == "retired":
-        return "is retired"
-    return "is suspended" if machine.suspended else ""
+        return "it is retired"
+    return "it is suspended" if machine.suspended else ""
 
 
 def _answer(machine: Machine, found: Found | None, project: Project, writer: Successors) -> Entry | str:
@@ -102,12 +101,12 @@ def _answer(machine: Machine, found: Found | None, project: Project, writer: Suc
     if obstacle := _obstacle(machine, project):
         return obstacle
     if found is None:
-        return "is not registered"
+        return "it is not registered"
     if found.operator and found.operator.lower() != operator.lower():
-        return f"is registered by another operator, {found.operator}"
+        return f"it is registered by another operator, {found.operator}"
     registry = network.contracts.at("identityRegistry")
     entry = writer.entry(machine, Forerunner(network.chain_id, registry, found.id, machine.address or ""))
-    return entry or "has no market.machineType: say --machine-type"
+    return entry or "it has no market.machineType: say --machine-type"
 
 
 def _check_names(entries: Mapping[str, Entry], project: Project) -> None:

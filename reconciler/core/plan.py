@@ -156,15 +156,15 @@ def needs_of(resources: Iterable[Resource]) -> dict[Address, tuple[Need, ...]]:
 
 def _await(resources: Iterable[Resource], found: Mapping[Address, list[Need]]) -> None:
     """What leaves for another's sake waits for all of that other, and so does what follows from its leaving."""
-    waiting = [resource for resource in resources if resource.after]
-    awaited: dict[str, list[Need]] = {resource.after: [] for resource in waiting}
+    waiting = {resource.address: resource for resource in resources if resource.after}
+    awaited: dict[str, list[Need]] = {resource.after: [] for resource in waiting.values()}
     for resource in resources:
         if resource.machine in awaited:
             awaited[resource.machine].append(Need(resource.address))
-    for resource in waiting:
-        followers = [need.address for need in resource.kind.precedes(resource.spec)]
-        for address in (resource.address, *followers):
-            found.get(address, []).extend(awaited[resource.after])
+    for address, resource in waiting.items():
+        followers = (need.address for need in resource.kind.precedes(resource.spec))
+        for each in (address, *(follower for follower in followers if follower not in waiting)):
+            found.get(each, []).extend(awaited[resource.after])
 
 
 def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:

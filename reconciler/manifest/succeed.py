@@ -1,4 +1,4 @@
-"""The entry of a machine that takes the place of another, and the old entry retired: as text, and nothing else moves."""
+"""The entry of a machine that takes the place of another, and the old entry retired: text in which nothing else moves."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ LINK = "#predecessor"
 
 
 @dataclass(frozen=True)
-class Terms:
+class Asked:
     """What is asked of the new machines beside what the old ones say."""
 
     name: str = "{name}-v2"
@@ -41,8 +41,8 @@ class Terms:
 class Successors:
     """Entries for one manifest. Raises ManifestError where it cannot be read."""
 
-    def __init__(self, path: Path, fleet: Fleet, terms: Terms) -> None:
-        self._sources, self._fleet, self._terms = sources(path), fleet, terms
+    def __init__(self, path: Path, fleet: Fleet, asked: Asked) -> None:
+        self._sources, self._fleet, self._asked = sources(path), fleet, asked
         root = read_again(self._sources[0], self._sources[0].text)
         if form := older_form(root):
             upgrade(root, form)
@@ -55,7 +55,7 @@ class Successors:
         content = {key: said[key] for key in CARRIED if key in said}
         market = content.get("market")
         kept = {key: value for key, value in market.items() if key != "recordId"} if market else {}
-        head = {"name": self._terms.name_of(machine), "protocol": "v2", "successorOf": machine.name}
+        head = {"name": self._asked.name_of(machine), "protocol": "v2", "successorOf": machine.name}
         under = self._under(head)
         block = self._block(kept.get("machineType"), forerunner, under.get("v2") or {})
         if block is None:
@@ -64,7 +64,7 @@ class Successors:
         carried = undefaulted(
             content, {key: value for key, value in under.items() if key in CARRIED}, type(self._fleet)
         )
-        whole = {**head, **_key(head["name"], self._terms), **_beside({**carried, "v2": block}, under)}
+        whole = {**head, **_key(head["name"], self._asked), **_beside({**carried, "v2": block}, under)}
         order = list(keys(models_at(type(self._fleet), ("machines", 0))[0]))
         return Entry(dict(sorted(whole.items(), key=lambda item: order.index(item[0]))), ())
 
@@ -87,20 +87,20 @@ class Successors:
     def _block(
         self, market_type: str | None, forerunner: Forerunner, under: Mapping[str, Any]
     ) -> dict[str, Any] | None:
-        machine_type = self._terms.machine_type or market_type or under.get("machineType")
+        machine_type = self._asked.machine_type or market_type or under.get("machineType")
         if machine_type is None:
             return None
         link = {"id": LINK, "type": "Predecessor", "url": forerunner.did}
         block = {"machineType": machine_type, "credentialSubject": forerunner.text}
-        custody = self._terms.custody
+        custody = self._asked.custody
         block |= {"custody": custody} if custody != under.get("custody", "operator") else {}
-        block |= {"owner": self._terms.owner} if self._terms.owner else {}
+        block |= {"owner": self._asked.owner} if self._asked.owner else {}
         return {**block, "serviceEndpoints": [*(under.get("serviceEndpoints") or []), link]}
 
 
-def _key(name: str, terms: Terms) -> dict[str, Any]:
+def _key(name: str, asked: Asked) -> dict[str, Any]:
     """A machine that owns itself signs with a key of its own: the old machine's account stays the old machine's."""
-    return {"key": {"file": f"keys/{name}.key"}} if terms.custody == "machine" else {}
+    return {"key": {"file": f"keys/{name}.key"}} if asked.custody == "machine" else {}
 
 
 def _beside(content: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,9 +109,8 @@ def _beside(content: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, A
     for key, value in content.items():
         below = under.get(key)
         if isinstance(value, Mapping) and isinstance(below, Mapping):
-            value = _beside(value, below)
-            if value:
-                result[key] = value
+            if inner := _beside(value, below):
+                result[key] = inner
         elif key not in under or value != below:
             result[key] = value
     return result

@@ -14,12 +14,11 @@ from reconciler.cli.migrating import Migration, work_out
 from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import Planned
 from reconciler.cli.render.as_json import plan_data
-from reconciler.cli.selecting import Terms as Chosen
-from reconciler.cli.selecting import selects
+from reconciler.cli.selecting import Terms, selects
 from reconciler.cli.wiring import Session, open_project
 from reconciler.core.errors import ConfigError, ManifestError
 from reconciler.manifest.edit import replace_file
-from reconciler.manifest.succeed import Terms
+from reconciler.manifest.succeed import Asked
 
 Preview = tuple[Session, Planned]
 
@@ -39,15 +38,15 @@ def command() -> None:
 @click.option("--deactivate", is_flag=True, help="Retire each old machine once its successor is converged")
 @click.option("--write", is_flag=True, help="Write it into the manifest; without this nothing is changed")
 @selects
-def plan_command(options: Options, *, deactivate: bool, write: bool, only: Chosen, skip: Chosen, **given: Any) -> int:
+def plan_command(options: Options, *, deactivate: bool, write: bool, only: Terms, skip: Terms, **given: Any) -> int:
     """Show what gives each v1 machine a v2 successor: the change of the manifest, and its plan with its costs.
 
     The successor says on the chain whose place it takes, and gets a record and pairings of its own. `plan` and `apply`
     do the rest, as with any manifest.
     """
-    terms = _terms(**given)
-    migration = asyncio.run(work_out(options, terms, only, skip, deactivate=deactivate))
-    preview = _preview(options, migration) if _plannable(migration, terms) else None
+    asked = _asked(**given)
+    migration = asyncio.run(work_out(options, asked, only, skip, deactivate=deactivate))
+    preview = _preview(options, migration) if _plannable(migration, asked) else None
     if write:
         for path, text in migration.texts.items():
             replace_file(path, text)
@@ -55,17 +54,17 @@ def plan_command(options: Options, *, deactivate: bool, write: bool, only: Chose
     return 0
 
 
-def _terms(name: str, machine_type: str | None, custody: str, owner: str | None) -> Terms:
+def _asked(name: str, machine_type: str | None, custody: str, owner: str | None) -> Asked:
     if (owner is not None) != (custody == "handover"):
         raise click.UsageError("--owner and --custody handover belong together")
     if owner is not None and not re.fullmatch("0x[0-9a-fA-F]{40}", owner):
         raise click.UsageError(f"{owner!r} is not an address: 0x and 40 hex digits are expected")
-    return Terms(name, machine_type, custody, owner)
+    return Asked(name, machine_type, custody, owner)
 
 
-def _plannable(migration: Migration, terms: Terms) -> bool:
+def _plannable(migration: Migration, asked: Asked) -> bool:
     """New machines that own themselves have no keys yet, and without these no addresses."""
-    return bool(migration.texts) and not (migration.successors and terms.custody == "machine")
+    return bool(migration.texts) and not (migration.successors and asked.custody == "machine")
 
 
 def _preview(options: Options, migration: Migration) -> Preview:
@@ -88,7 +87,7 @@ def _tell(options: Options, migration: Migration, preview: Preview | None, *, wr
         click.echo()
         print_plan(options, *preview)
     if not options.quiet:
-        for line in _summary(options, migration, preview, written=written):
+        for line in _summary(migration, preview, written=written):
             click.echo(line, err=True)
 
 
@@ -97,18 +96,26 @@ def _data(migration: Migration, preview: Preview | None, *, written: bool) -> Ma
         "formatVersion": "1.0",
         "successors": migration.successors,
         "retired": migration.retired,
-        "leftOut": migration.left_out,
+        "notes": migration.notes,
         "diff": migration.diff,
         "written": written and bool(migration.texts),
         "plan": plan_data(*preview) if preview else None,
     }
 
 
-def _summary(options: Options, migration: Migration, preview: Preview | None, *, written: bool) -> list[str]:
-    lines = [f"Note: {name} {why}" for name, why in migration.left_out.items()]
+def _summary(migration: Migration, preview: Preview | None, *, written: bool) -> list[str]:
+    lines = _notes(migration)
     if not migration.texts:
         return [*lines, "Nothing to migrate."]
     if preview is None:
         lines.append("Note: the new machines own themselves: make their keys with `fleetctl keys generate`, then plan")
     files = ", ".join(map(str, migration.texts))
     return [*lines, f"Wrote {files}; `fleetctl apply` does it." if written else "Nothing was changed; --write does it."]
+
+
+def _notes(migration: Migration) -> list[str]:
+    """Each once, with the first machine of which it is true."""
+    by_text: dict[str, list[str]] = {}
+    for name, text in migration.notes.items():
+        by_text.setdefault(text, []).append(name)
+    return [f"Note: {names[0]}{f' and {len(names) - 1} more' * (len(names) > 1)}: {t}" for t, names in by_text.items()]

@@ -1,4 +1,4 @@
-"""The v1 machine whose place a v2 machine takes: read, never changed, and held against what the credential subject says.
+"""The v1 machine whose place a v2 machine takes: read, never changed, and held against the credential subject.
 
 What is on the chain for ever must be right before it is written.
 """
