@@ -267,7 +267,7 @@ class MachineRecord(Kind[Spec, Json]):
         machine, operator = ("machines", spec.address.name), ("operators", spec.operator)
         market: Loc = (*machine, "market")
         return {
-            "identityRef": ((*machine, "address"), (*machine, "key")),
+            "identityRef": ((*machine, "v2", "credentialSubject"), (*machine, "address"), (*machine, "key")),
             "displayName": ((*market, "displayName"), (*machine, "name")),
             "ownerId": ((*market, "ownerId"), (*operator, "address"), (*operator, "key")),
             "policyIds": ((*market, "policies"),),

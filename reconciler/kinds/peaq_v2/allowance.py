@@ -76,6 +76,10 @@ class Allowance(Kind[Spec, State]):
     def declared(self, spec: Spec) -> dict[str, object]:
         return {"allowance": None}
 
+    def kept(self, field: str, declared: object, observed: object) -> bool:
+        # It follows from what the machines are, and from the time.
+        return True
+
     def written(self, spec: Spec, field: str) -> Iterable[tuple[str | int, ...]]:
         return ()
 

@@ -54,7 +54,7 @@ class ServiceEndpoints(Kind[Spec, State]):
     def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:
         if spec.endpoints == state.endpoints:
             return ()
-        return (FieldChange("serviceEndpoints", _shown(state.endpoints), _shown(spec.endpoints)),)
+        return (FieldChange("serviceEndpoints", _listed(state.endpoints), _listed(spec.endpoints)),)
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
         gas = 150_000 + 100_000 * len(spec.endpoints)
@@ -62,10 +62,7 @@ class ServiceEndpoints(Kind[Spec, State]):
         return (Step("write the service endpoints", ChainGroup((call,))),)
 
     def declared(self, spec: Spec) -> dict[str, object]:
-        return {"serviceEndpoints": _shown(spec.endpoints)}
-
-    def kept(self, field: str, declared: object, observed: object) -> bool:
-        return declared == observed
+        return {"serviceEndpoints": _listed(spec.endpoints)}
 
     def subject(self, spec: Spec) -> str:
         return f"did:peaq:{spec.who.id}"
@@ -78,5 +75,5 @@ class ServiceEndpoints(Kind[Spec, State]):
         return f"{len(state.endpoints)} service(s) as declared" if state.there else BY_ACTIVATION
 
 
-def _shown(endpoints: Iterable[Endpoint]) -> list[dict[str, str]]:
-    return [dict(zip(("id", "type", "url"), endpoint, strict=True)) for endpoint in endpoints]
+def _listed(endpoints: Iterable[Endpoint]) -> str:
+    return ", ".join(map(" ".join, endpoints)) or "none"

@@ -19,6 +19,7 @@ from reconciler.core.v2 import BY_ACTIVATION, Parties, authentication_of, method
 METHODS, AUTHENTICATION = "verificationMethods", "authentication"
 SET_METHODS = "setVerificationMethods(uint256,(string,string,address,string)[])"
 SET_AUTHENTICATION = "setAuthentication(uint256,uint256[])"
+NONE = "none"
 Method = tuple[str, str, str, str]
 """Id, type, controller, key; the controller in small letters."""
 
@@ -74,9 +75,10 @@ class VerificationMethods(Kind[Spec, State]):
     def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:
         found = []
         if spec.methods != state.methods:
-            found.append(FieldChange(METHODS, _shown(state.methods), _shown(spec.methods)))
+            found.append(FieldChange(METHODS, _listed(state.methods), _listed(spec.methods)))
         if spec.authentication is not None and spec.authentication != state.authentication:
-            found.append(FieldChange(AUTHENTICATION, list(state.authentication), list(spec.authentication)))
+            before, after = _used(state.authentication, state.methods), _used(spec.authentication, spec.methods)
+            found.append(FieldChange(AUTHENTICATION, before, after))
         return tuple(found)
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
@@ -97,11 +99,8 @@ class VerificationMethods(Kind[Spec, State]):
         return (Step(f"write {' and '.join(names)}", ChainGroup(calls)),)
 
     def declared(self, spec: Spec) -> dict[str, object]:
-        places = None if spec.authentication is None else list(spec.authentication)
-        return {METHODS: _shown(spec.methods), AUTHENTICATION: places}
-
-    def kept(self, field: str, declared: object, observed: object) -> bool:
-        return declared == observed
+        used = None if spec.authentication is None else _used(spec.authentication, spec.methods)
+        return {METHODS: _listed(spec.methods), AUTHENTICATION: used}
 
     def subject(self, spec: Spec) -> str:
         return f"did:peaq:{spec.who.id}"
@@ -117,6 +116,9 @@ def _lower(methods: Iterable[Method]) -> tuple[Method, ...]:
     return tuple((name, sort, controller.lower(), key) for name, sort, controller, key in methods)
 
 
-def _shown(methods: Iterable[Method]) -> list[dict[str, str]]:
-    keys = ("id", "type", "controller", "publicKeyMultibase")
-    return [dict(zip(keys, method, strict=True)) for method in methods]
+def _listed(methods: Iterable[Method]) -> str:
+    return ", ".join(map(" ".join, methods)) or NONE
+
+
+def _used(places: Iterable[int], methods: tuple[Method, ...]) -> str:
+    return ", ".join(f"{place} {methods[place][0]}" if place < len(methods) else str(place) for place in places) or NONE
