@@ -16,6 +16,9 @@ from reconciler.core.kind import Need, Resource, Spec, Strength
 from reconciler.core.money import Cost, cost_of
 from reconciler.core.observation import SHAPES, Observation, Present, Unreadable
 
+WAITS = "waits for "
+"""How the reason begins of what is stopped by what it needs."""
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -130,6 +133,7 @@ def build_plan(scene: Scene) -> Plan:
     resources = {resource.address: resource for resource in scene.resources}
     needs = needs_of(scene.resources)
     order = ordered({address: [need.address for need in wanted] for address, wanted in needs.items()})
+    place = {address: index for index, address in enumerate(order)}
     known = known_outputs(scene)
     alone = (_held(judge(scene, resources[address], known), scene) for address in order)
     burdens = _burdens(alone, scene.gas_price)
@@ -138,7 +142,7 @@ def build_plan(scene: Scene) -> Plan:
     for address in order:
         change = _held(judge(scene, resources[address], _resolver(known, burdens, done)), scene)
         change = _answered(change, orphans, scene)
-        done[address] = _propagate(change, needs[address], done, scene)
+        done[address] = _propagate(change, needs[address], done, place, scene)
     planned = tuple(change for address, change in done.items() if address not in scene.left_out)
     return Plan(planned, scene.gas_price, scene.notices, scene.left_out)
 
@@ -285,17 +289,23 @@ def _missing_key(effect: Effect, scene: Scene) -> Signer | None:
 
 
 def _propagate(
-    change: PlannedChange, needs: Iterable[Need], done: Mapping[Address, PlannedChange], scene: Scene
+    change: PlannedChange,
+    needs: Iterable[Need],
+    done: Mapping[Address, PlannedChange],
+    place: Mapping[Address, int],
+    scene: Scene,
 ) -> PlannedChange:
     """Spread blocked and parked to what needs it, and rotation to what it triggers."""
     hard = [done[n.address] for n in needs if n.strength is not Strength.SOFT and n.address in done]
     if change.action.acts:
         for action in (Action.BLOCKED, Action.PARKED):
-            if stuck := next((d for d in hard if d.action is action), None):
+            if found := [d for d in hard if d.action is action]:
+                # The others may wait for this one, too.
+                stuck = min(found, key=lambda change: place[change.address])
                 if option := scene.left_out.get(stuck.address):
                     reason = f"needs {stuck.address}, which is left out by {option}"
                     return PlannedChange(change.resource, Action.BLOCKED, reason, change.fields)
-                reason = f"waits for {stuck.address}, which is {action}"
+                reason = f"{WAITS}{stuck.address}, which is {action}"
                 return PlannedChange(change.resource, action, reason, change.fields)
     triggers = {n.address for n in needs if n.triggers}
     if change.action is Action.NO_OP and any(_ends_session(d) for d in hard if d.address in triggers):

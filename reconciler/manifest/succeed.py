@@ -1,4 +1,4 @@
-"""The entry of a machine that takes the place of another, and the old entry retired: text in which nothing else moves."""
+"""The entry of a machine that takes the place of another, and the old entry retired: as text, and no more."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
