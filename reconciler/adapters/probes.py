@@ -1,5 +1,6 @@
 """What a chain can do, judged by calls and not by code: precompiles may have none, and accounts may have some."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,10 +42,13 @@ async def probe(
 
 
 async def _contracts(chain: RpcChain, network: Network, protocols: Sequence[Protocol]) -> None:
-    for role in (role for protocol in protocols for role in ROLES[protocol]):
-        address = network.contracts.at(role)
-        if await chain.code(address) in ("0x", ""):
-            raise ConfigError(f"there is no contract at {address} ({role})", hint=f"correct network.contracts.{role}")
+    roles = [(protocol, role) for protocol in protocols for role in ROLES[protocol]]
+    addresses = [network.contracts.at(role) for _, role in roles]
+    codes = await asyncio.gather(*(chain.code(address) for address in addresses))
+    for (protocol, role), address, code in zip(roles, addresses, codes, strict=True):
+        if code in ("0x", ""):
+            message = f"there is no contract at {address} ({role}), and protocol {protocol} needs it"
+            raise ConfigError(message, hint=f"correct network.contracts.{role}, or the protocol of the machines")
 
 
 async def _did(views: Views, network: Network) -> None:

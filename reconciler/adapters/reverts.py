@@ -1,6 +1,7 @@
 """What a revert means: the name of the contract's error, and one sentence that says what to do next.
 
-Names and triggers are from the v1 ABIs and onchain-v1 §2; DID errors arrive as text, so they are matched by name.
+Names and triggers are from the ABIs of v1 and v2 and onchain-v1 §2; DID errors arrive as text, so they are matched by
+name.
 """
 
 import re
@@ -56,11 +57,36 @@ SENTENCES = {
     "Value too long": "the attribute's value is longer than 2,560 bytes; shorten it",
     "InsufficientBalance": "the wallet cannot pay the deposit; fund it, or raise v1.funding.to",
     "Function not callable by smart contracts": "Batch serves plain accounts only; pass --no-batch",
+    "AlreadyActivated": "the machine has its subscription already; plan again to see it",
+    "AlreadyTerminated": "the subscription is terminated, which is final; give the machine another credentialSubject",
+    "CredentialSubjectMismatch": "the id does not belong to type and subject; report it, with the manifest",
+    "ERC721IncorrectOwner": "the machine has another owner by now; plan again to see it",
+    "ERC721InsufficientApproval": "only the machine's owner may hand it over; check operator and keys",
+    "ERC721InvalidReceiver": "this account cannot own a machine; correct owner",
+    "ERC721InvalidSender": "somebody has activated this machine meanwhile; plan again to see who",
+    "InvalidAuthenticationIndex": "authentication names a method that is not there; declare both lists",
+    "InvalidDIDFormat": "the DID is not the machine's own; report it, with the manifest",
+    "InvalidTier": "there is no such tier; correct tier",
+    "MachineRelocating": "the machine is moving to another chain; wait until it has arrived",
+    "NotActivated": "the machine has no subscription yet; plan again",
+    "NotActive": "the machine is suspended already; plan again to see it",
+    "NotMachineStateAndSync": "the contracts of v2 are not set up by their owner; tell them",
+    "NotOwnerOrController": "only the machine's owner or its controller may do this; check operator and keys",
+    "NotSuspended": "the machine is not suspended; plan again to see it",
+    "PriceNotAvailable": "the protocol has no price for bonds now; try again later",
+    "TechnicallyPaused": "peaq has paused the protocol or this machine; wait until they resume it",
+    "TierChangeWhileActive": "the tier cannot be changed now; declare the one it has",
+    "trying to spend more than allowed": "the price rose since it was planned, and nothing was paid; plan again",
+    "FundsUnavailable": "the wallet holds less than the bond; fund it",
     "NotAuthorizedSubmitter": "only the machine or its operator may submit events",
 }
 _ARGUMENTS = {
     "WalletAlreadyBound": "address",
     "SafeERC20FailedOperation": "address",
+    "ERC721IncorrectOwner": "address,uint256,address",
+    "ERC721InsufficientApproval": "address,uint256",
+    "ERC721InvalidReceiver": "address",
+    "ERC721InvalidSender": "address",
     "OwnableUnauthorizedAccount": "address",
     "ERC721NonexistentToken": "uint256",
     "EntryNotFound": "address,bytes",

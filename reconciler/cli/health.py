@@ -14,6 +14,7 @@ from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.observation import Present
 from reconciler.core.plan import PlannedChange
 from reconciler.core.selection import Selection
+from reconciler.core.v2 import subscription_of
 
 PAGE = 20
 """Machines of one page of the MCR API (machine-markets-api §7.4)."""
@@ -63,7 +64,7 @@ async def survey_health(session: Session, selection: Selection) -> Survey:
     planned = await make_plan(session, wishes)
     chosen = {change.resource.machine for change in planned.plan.changes}
     states = {a: o.state for a, o in planned.scene.observations.items() if isinstance(o, Present)}
-    ids = {a.name: s.id for a, s in states.items() if a.kind == "machine_identity"}
+    ids = _ids(session, states)
     ratings, bonds = await asyncio.gather(_ratings(session, ids), _bonds(session, ids))
     changes: dict[str, list[PlannedChange]] = {}
     for change in planned.plan.changes:
@@ -87,6 +88,17 @@ async def survey_health(session: Session, selection: Selection) -> Survey:
     ]
     beside = tuple(change.address for change in planned.plan.changes if change.action is Action.UNMANAGED)
     return Survey(machines, beside)
+
+
+def _ids(session: Session, states: Mapping[Address, Any]) -> dict[str, str]:
+    """Machine ids by name, of the machines that are there."""
+    fleet = session.project.fleet
+    made = {fleet.identity_of(machine).made for machine in fleet.machines}
+    return {
+        resource.machine: str(resource.kind.outputs(resource.spec, states[resource.address])["id"])
+        for resource in session.project.resources
+        if resource.address in made and resource.address in states
+    }
 
 
 def _health(
@@ -134,16 +146,18 @@ def _sync(changes: list[PlannedChange], calm: str) -> str:
 
 async def _bonds(session: Session, ids: Mapping[str, str]) -> dict[str, int]:
     reader = await session.world.snapshot(0)
-    wanted = sorted(set(ids.values()))
+    new = {machine.name for machine in session.project.fleet.of("v2")}
 
-    async def one(machine_id: str) -> int | None:
+    async def one(name: str, machine_id: str) -> int | None:
         try:
+            if name in new:
+                return (await subscription_of(reader, machine_id)).bond
             return int((await reader.view("identityStaking", "getStake(uint256)(uint256)", int(machine_id)))[0])
         except (Rejected, Unreachable):
             return None
 
-    found = await asyncio.gather(*(one(machine_id) for machine_id in wanted))
-    return {machine_id: wei for machine_id, wei in zip(wanted, found, strict=True) if wei is not None}
+    found = await asyncio.gather(*(one(name, machine_id) for name, machine_id in ids.items()))
+    return {machine_id: wei for machine_id, wei in zip(ids.values(), found, strict=True) if wei is not None}
 
 
 async def _ratings(session: Session, ids: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
@@ -153,8 +167,9 @@ async def _ratings(session: Session, ids: Mapping[str, str]) -> dict[str, Mappin
     found: dict[str, Mapping[str, Any]] = {}
     for operator in session.project.fleet.operators.values():
         found |= await _listed(session.mcr, f"did:peaq:{operator.address}")
-    addresses = {machine.name: machine.address for machine in session.project.fleet.machines}
-    missing = [(i, f"did:peaq:{addresses[name]}") for name, i in ids.items() if i not in found][:MOST_SINGLE]
+    fleet = session.project.fleet
+    dids = {machine.name: fleet.identity_of(machine).did for machine in fleet.machines}
+    missing = [(i, dids[name]) for name, i in ids.items() if i not in found][:MOST_SINGLE]
     single = await asyncio.gather(*(_single(session.mcr, did) for _, did in missing))
     return found | {i: rating for (i, _), rating in zip(missing, single, strict=True) if rating}
 

@@ -5,17 +5,17 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reconciler.adapters.probes import NOBODY
 from reconciler.adapters.totp import PERIOD
 from reconciler.cli import holding
 from reconciler.cli.leaving import meet, protected, unmanaged
+from reconciler.cli.legacy_guard import legacy_refusals
 from reconciler.cli.preflight import Finding, Level, chain_findings
 from reconciler.cli.provenance import Sources
 from reconciler.cli.selecting import describing, scope_of
 from reconciler.cli.wiring import Project, Session
 from reconciler.core.address import Address
 from reconciler.core.change import Action
-from reconciler.core.effects import ChainCall, ChainGroup, CodedRequest, Signer, Step
+from reconciler.core.effects import CodedRequest, Signer
 from reconciler.core.fleet import Fleet, Mistake
 from reconciler.core.guards import Refusal, refusals
 from reconciler.core.ignoring import Ignoring
@@ -28,11 +28,6 @@ from reconciler.core.removals import removal_refusals
 from reconciler.core.selection import EVERYTHING, Scope, Selection
 from reconciler.engine.execute import Result
 from reconciler.engine.survey import advice, find_strays, observe_all, survey
-
-LEGACY = (
-    "protocol v1 is peaq's legacy protocol: live networks run v2 since 2026-09-01, and machines registered "
-    "under v1 stay there"
-)
 
 
 # Without a repr: asyncio makes one of what a run returns, and this holds a whole fleet.
@@ -215,32 +210,4 @@ async def _refusals(
     accounts = {signer: session.world.keyring.address(signer) for signer in wei}
     fleet = session.project.fleet
     found = [*refusals(plan, fleet.guards, wei, accounts), *removal_refusals(plan, fleet, wishes.max_removals)]
-    return [*found, *await _legacy(session, plan, wishes, block)]
-
-
-async def _legacy(session: Session, plan: Plan, wishes: Wishes, block: int) -> list[Refusal]:
-    """On a live network v1 wants consent, and registrations want a chain that still takes them."""
-    if not session.project.fleet.network.live or not plan.acting:
-        return []
-    found = []
-    if not wishes.accept_legacy:
-        found.append(Refusal("guard.legacy", LEGACY, "pass --accept-legacy if that is what you want"))
-    bonds = [call for change in plan.acting for step in change.steps for call in _registrations(step)]
-    if bonds and (reason := await _trial(session, bonds[0], block)):
-        message = f"a trial registerFor of an unused address reverts: {reason}"
-        found.append(Refusal("guard.legacy_closed", message, "v1 registration may have ended here; use protocol v2"))
-    return found
-
-
-def _registrations(step: Step) -> list[ChainCall]:
-    calls = step.effect.calls if isinstance(step.effect, ChainGroup) else ()
-    return [call for call in calls if call.purpose == "bond"]
-
-
-async def _trial(session: Session, like: ChainCall, block: int) -> str:
-    """Why registering anybody at all would fail now, or ""."""
-    call = replace(like, function="registerFor(address)", args=(NOBODY,))
-    sender = session.world.keyring.address(ChainGroup((like,)).signer)
-    revert = (await session.world.chain.dry_run(sender, session.world.chain.encode(call), block)).revert
-    # An operator that cannot pay is told so by the balance check.
-    return "" if "insufficient" in revert.lower() else revert
+    return [*found, *await legacy_refusals(session, plan, block, accepted=wishes.accept_legacy)]

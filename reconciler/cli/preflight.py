@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
+from reconciler.adapters.terms import Terms, standing, strangers, terms
+from reconciler.cli.legacy import legacy
 from reconciler.cli.wiring import Session
 from reconciler.core.effects import Signer
 from reconciler.core.errors import Ambiguous, Rejected, Unreachable
@@ -17,6 +19,9 @@ CODE_SECONDS = 30
 """Difference from the Gas Station's clock from which on one of the two is wrong. Codes are made for its clock."""
 LEAST_BLOCK_GAS = 5_000_000
 """Under this, packing calls gains little."""
+
+
+DAY = 24 * 3600
 
 
 class Level(StrEnum):
@@ -56,7 +61,9 @@ async def all_findings(session: Session) -> list[Finding]:
     fleet = session.project.fleet
     found = [Finding(Level.OK, "chain", f"{fleet.network.name}, chain id {fleet.network.chain_id}, contracts answer")]
     found += await chain_findings(session)
-    found += await _registry(session)
+    found += [*await _protocols(session), *await _registry(session)]
+    if "v2" in fleet.protocols:
+        found += await _v2(session)
     for name, operator in fleet.operators.items():
         signer = Signer("operator", name)
         wei = await session.world.chain.balance(operator.address or "")
@@ -65,6 +72,44 @@ async def all_findings(session: Session) -> list[Finding]:
         level = Level.WARNING if wei == 0 or declared else Level.OK
         found.append(Finding(level, str(signer), text + declared))
     return [*found, *await _markets(session), *await _station(session)]
+
+
+async def _protocols(session: Session) -> list[Finding]:
+    """What the chain runs, whatever the fleet lives by."""
+    fleet, contracts = session.project.fleet, session.project.fleet.network.contracts
+    there = await standing(session.chain, contracts)
+    as_well = f"v1 contracts are there as well{' (legacy)' if fleet.network.live else ''}"
+    beside = as_well if "v1" in there else "no v1 contracts are known here"
+    text = f"this chain runs v2 (MachineRegistry at {contracts.machine_registry}); {beside}"
+    if "v2" not in there:
+        text = f"this chain runs v1 (IdentityRegistry at {contracts.identity_registry}), and no v2 that we know of"
+    said = legacy(fleet)
+    return [Finding(Level.OK, "protocol", text), *([Finding(Level.WARNING, "protocol v1", said)] if said else [])]
+
+
+async def _v2(session: Session) -> list[Finding]:
+    contracts = session.project.fleet.network.contracts
+    try:
+        said = await terms(await session.world.snapshot(0))
+    except (Unreachable, Rejected) as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        return [Finding(Level.FAILED, "v2 terms", f"{error}{hint}")]
+    peers = [
+        Finding(Level.FAILED, "v2 contracts", f"the InfoDesk names {address}; correct network.contracts.{role}")
+        for role, address in strangers(said, contracts).items()
+    ]
+    peers = peers or [Finding(Level.OK, "v2 contracts", f"the InfoDesk at {contracts.info_desk} names the same")]
+    takes = "takes bonds" if said.authority else "takes no bonds: it is not the economic authority"
+    runs = "technically paused by its owner" if said.paused else "not paused"
+    level = Level.OK if said.authority and not said.paused else Level.FAILED
+    return [*peers, Finding(level, "v2 state", f"{takes}; {runs}"), _prices(said)]
+
+
+def _prices(said: Terms) -> Finding:
+    priced = ", ".join(f"{tier} {format_amount(wei)}" for tier, wei in said.prices.items())
+    if not priced:
+        return Finding(Level.FAILED, "v2 bonds", "the protocol has no price now, and takes none; try again later")
+    return Finding(Level.OK, "v2 bonds", f"{priced}, each for {said.period // DAY} days")
 
 
 async def _registry(session: Session) -> list[Finding]:

@@ -195,12 +195,14 @@ class Subscription:
     tier: int
     start: int
     end: int
+    bond: int
+    """Wei that are locked for it."""
 
 
 async def subscription_of(read: Reader, machine_id: str) -> Subscription:
     function = "subscriptions(uint256)(uint8,uint64,uint64,uint256,uint256)"
-    tier, start, end, _, _ = await read.view("machineSubscription", function, int(machine_id))
-    return Subscription(tier, start, end)
+    tier, start, end, bond, _ = await read.view("machineSubscription", function, int(machine_id))
+    return Subscription(tier, start, end, bond)
 
 
 def due(subscription: Subscription, now: float, renew_before: int | None) -> bool:

@@ -1,10 +1,13 @@
-"""Every error of the v1 contracts and modules, in the shapes in which nodes report it."""
+"""Every error of the contracts and modules, in the shapes in which nodes report it."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from eth_abi.abi import encode
+from eth_utils.crypto import keccak
 
 from reconciler.adapters import reverts
 
@@ -39,6 +42,20 @@ CUSTOM: Mapping[str, str] = {
     "MachineDeactivated": "22c74367",
     "EntryNotFound": "4c92a369",
 }
+# The errors of v2, from its published interface; those that only its owner can meet have no sentence.
+INTERFACE = json.loads((Path(__file__).parents[1] / "sandbox" / "v2_interface.json").read_text())
+OWNERS = {
+    "AlreadyRegistered",
+    "InvalidInitialization",
+    "OwnableInvalidOwner",
+    *("ERC721InvalidApprover", "ERC721InvalidOperator", "ERC721InvalidOwner"),
+}
+V2 = {
+    name: keccak(text=signature)[:4].hex()
+    for contract in INTERFACE.values()
+    for signature in contract["errors"]
+    if (name := signature.partition("(")[0]) not in OWNERS
+}
 MODULE = [
     "AttributeNameExceedMax64",
     "AttributeAlreadyExist",
@@ -52,7 +69,14 @@ MODULE = [
     "AttributeNonAsciiProperty",
     "InsufficientBalance",
 ]
-TEXTS = ["Cannot find the item", "Name too long", "Value too long", "Function not callable by smart contracts"]
+TEXTS = [
+    "Cannot find the item",
+    "Name too long",
+    "Value too long",
+    "Function not callable by smart contracts",
+    "trying to spend more than allowed",
+    "FundsUnavailable",
+]
 FRONTIER, GETH = "VM Exception while processing transaction: revert", "execution reverted"
 
 
@@ -67,7 +91,7 @@ def text_data(text: str) -> bytes:
 
 
 ERRORS: Mapping[str, bytes] = {
-    **{name: bytes.fromhex(selector) for name, selector in CUSTOM.items()},
+    **{name: bytes.fromhex(selector) for name, selector in (CUSTOM | V2).items()},
     **{name: text_data(dispatched(name)) for name in MODULE},
     **{text: text_data(text) for text in TEXTS},
 }

@@ -27,11 +27,13 @@ def good(directory: Path) -> None:
     assert run(["fmt", "--check", "-f", manifest]) == 0
 
 
+@pytest.mark.parametrize("protocol", ["v1", "v2"])
 @pytest.mark.parametrize("network", ["sandbox", "peaq", "agung"])
 @pytest.mark.parametrize("name", ["007", "1e3", "no", "berlin-air", "null", "a.b"])
-def test_a_new_fleet_is_valid_and_in_its_usual_form(tmp_path: Path, network: str, name: str) -> None:
+def test_a_new_fleet_is_valid_and_in_its_usual_form(tmp_path: Path, network: str, name: str, protocol: str) -> None:
     directory = tmp_path / "new"
-    assert run(["init", str(directory), "--yes", "--name", name, "--network", network, "--ci", "github"]) == 0
+    options = ["--name", name, "--network", network, "--protocol", protocol, "--ci", "github"]
+    assert run(["init", str(directory), "--yes", *options]) == 0
     good(directory)
     assert (directory / "schemas/fleet.schema.json").read_text() == (ROOT / "schemas/fleet.schema.json").read_text()
     assert {".fleetctl/", "keys/", "secrets/"} <= set((directory / ".gitignore").read_text().split())
@@ -41,11 +43,13 @@ def test_a_new_fleet_is_valid_and_in_its_usual_form(tmp_path: Path, network: str
 
 
 @pytest.mark.parametrize("table", [None, f"serial,address\nx1,0x{7:040x}\n", "serial,site\nx1,roof\n"])
-@pytest.mark.parametrize("key", ["file:keys/a b.key", "keystore:keys/op.json"])
-def test_machines_come_from_a_table(tmp_path: Path, table: str | None, key: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "protocol"), [("file:keys/a b.key", "v1"), ("keystore:keys/op.json", "v1"), ("env:KEY", "v2")]
+)
+def test_machines_come_from_a_table(tmp_path: Path, table: str | None, key: str, protocol: str) -> None:
     if table is not None:
         (tmp_path / "all.csv").write_text(table)
-    options = ["--machines", "all.csv", "--operator-key", key, "--ci", "gitlab"]
+    options = ["--machines", "all.csv", "--operator-key", key, "--ci", "gitlab", "--protocol", protocol]
     assert run(["init", str(tmp_path), "--yes", *options]) == 0
     good(tmp_path)
     assert "ci/gitlab/check.gitlab-ci.yml" in (tmp_path / ".gitlab-ci.yml").read_text()
@@ -82,15 +86,17 @@ def test_on_a_terminal_it_asks_what_no_option_says(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "reconciler", "init", "--network", "sandbox"]
     with subprocess.Popen(command, cwd=tmp_path, stdin=other, stdout=other, stderr=other) as asking:
         os.close(other)
-        os.write(main, b"-bad-\nair\n\n2\nnone\n")
+        os.write(main, b"-bad-\nair\nv3\nv2\n\n2\nnone\n")
         assert asking.wait(60) == 0
     said = _all(main)
     assert "What is the fleet called?" in said
     assert "On which network" not in said
+    assert said.count("By which protocol") == 2
     good(tmp_path)
     text = (tmp_path / "fleet.yaml").read_text()
     assert 'name: "air"' in text
     assert text.count("{name: machine-") == 2
+    assert "protocol: v2" in text
 
 
 def _all(main: int) -> str:

@@ -1,31 +1,14 @@
 """A fleet of protocol v2 from nothing to running, whoever owns it, and every change after that."""
 
-from collections import Counter
 from collections.abc import Callable
 
-from e2e_harness import PEAQ, Ran, Yard
+from e2e_harness import PEAQ, Yard
 from eth_account import Account
-from v2_fleet import DAY, REGISTRY, chained, live_by_v2, with_keys
+from v2_fleet import REGISTRY, chained, did, live_by_v2, since, with_keys
 
 from reconciler.sandbox.chain import calldata
 
 MakeYard = Callable[..., Yard]
-
-
-def did(yard: Yard, *lines: str) -> Ran:
-    """An apply that does all it has to, after which nothing is left to do."""
-    applied = yard.run("apply", "--yes")
-    assert applied.code == 0, applied.said
-    yard.check_quiet()
-    return applied
-
-
-def since(yard: Yard, head: int) -> Counter[str]:
-    """Which calls took effect since then, by name."""
-    found: Counter[str] = Counter()
-    for (name, _), count in yard.effects(head).items():
-        found[name] += count
-    return found
 
 
 def method(name: str) -> dict[str, str]:
@@ -147,17 +130,3 @@ def test_machines_are_suspended_and_retired(new_yard: MakeYard) -> None:
     del yard.machine("b")["state"]
     did(yard)
     assert since(yard, head) == {"resume": 1}
-
-
-def test_a_renewal_comes_when_it_is_due_and_once(new_yard: MakeYard) -> None:
-    yard = new_yard(0)
-    live_by_v2(yard, "a", "b", renewBefore="30d")
-    yard.machine("b")["v2"]["renewBefore"] = "10d"
-    did(yard)
-    first, other = chained(yard, "a"), chained(yard, "b")
-    ends = first.paid_until, other.paid_until
-    yard.world.control("increaseTime", seconds=340 * DAY)
-    head = yard.world.head()
-    did(yard)
-    assert since(yard, head) == {"approve": 1, "renew": 1}
-    assert (first.paid_until, other.paid_until) == (ends[0] + 365 * DAY, ends[1])

@@ -1,9 +1,10 @@
 """Machines of protocol v2 in a yard, and what the chain says of them."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from e2e_harness import ENDPOINTS, METHODS, World, Yard
+from e2e_harness import ENDPOINTS, METHODS, Ran, World, Yard
 from eth_account import Account
 
 from reconciler.sandbox.config import AGUNG_V2
@@ -79,3 +80,19 @@ def with_keys(yard: Yard) -> None:
 def chained(yard: Yard, name: str) -> Chained:
     subject = f"{yard.operator.address} {name}".encode()
     return Chained(yard.world, yard.world.read(REGISTRY, "computeTokenId(string,bytes)", TYPE, subject))
+
+
+def did(yard: Yard) -> Ran:
+    """An apply that does all it has to, after which nothing is left to do."""
+    applied = yard.run("apply", "--yes")
+    assert applied.code == 0, applied.said
+    yard.check_quiet()
+    return applied
+
+
+def since(yard: Yard, head: int) -> Counter[str]:
+    """Which calls took effect since then, by name."""
+    found: Counter[str] = Counter()
+    for (name, _), count in yard.effects(head).items():
+        found[name] += count
+    return found

@@ -1,5 +1,7 @@
 """Fixtures for the tests against peaq's own Python SDK, which lives in an environment of its own."""
 
+import contextlib
+import fcntl
 import os
 import subprocess
 import sys
@@ -63,11 +65,24 @@ def _environment(name: str, variable: str, pins: Sequence[str]) -> Path:
     directory = Path(os.environ.get(variable) or Path(__file__).parents[2] / name)
     python, marker = directory / "bin" / "python", directory / MARKER
     wanted = f"{' '.join(pins)} on {sys.version}\n"
-    if not marker.exists() or marker.read_text() != wanted:
-        _must([sys.executable, "-m", "venv", "--clear", str(directory)])
-        _must([str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *pins])
-        marker.write_text(wanted)
+    with _alone(directory):
+        if not marker.exists() or marker.read_text() != wanted:
+            _must([sys.executable, "-m", "venv", "--clear", str(directory)])
+            _must([str(python), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *pins])
+            marker.write_text(wanted)
     return python
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Tests run in several processes, and only one of them may install."""
+    directory.mkdir(exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _must(command: list[str]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fakes import FakeWorld, Interpreter
+from fakes import BOND, FakeWorld, Interpreter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kinds_harness import ACCOUNTS, fleet_of, observed
@@ -15,6 +15,7 @@ from reconciler.core.effects import Signer
 from reconciler.core.kind import Resource
 from reconciler.core.plan import Plan, Scene, build_plan, judge, known_outputs
 from reconciler.core.staleness import approved
+from reconciler.core.v2 import token_id
 
 OP, OTHER, AGENT, AGENT2 = (ACCOUNTS[name] for name in ("op", "other", "agent", "agent2"))
 MACHINES = {"m1": ACCOUNTS["m1"], "m2": ACCOUNTS["m2"]}
@@ -45,12 +46,37 @@ machines:
     market: {machineType: robot, runtimeProfile: linux, labels: {site: roof}}
     pairings: [{agent: ops, role: buyer, paused: true}]
 """,
+        """
+protocol: v2
+defaults: {v2: {machineType: sensor, credentialSubject: "{name}", renewBefore: 30d}}
+machines:
+  - name: m1
+    metadata: {dataApi: "https://d.example.com"}
+    v2:
+      paused: true
+      verificationMethods:
+        - {id: "#one", type: T, publicKeyMultibase: z1}
+        - {id: "#two", type: T, publicKeyMultibase: z2}
+      authentication: ["#two"]
+    market: {machineType: sensor, runtimeProfile: linux}
+    pairings: [{agent: ops, role: ops}]
+  - {name: m2, address: "@m2", key: {env: M2}, v2: {custody: machine, maxBond: 0.5 PEAQ, serviceEndpoints: []}}
+""",
+        """
+protocol: v2
+defaults: {v2: {machineType: sensor, credentialSubject: "{name}", custody: handover, owner: "@other"}}
+machines:
+  - {name: m1, v2: {verificationMethods: [{id: "#two", type: T, publicKeyMultibase: z2}], authentication: []}}
+  - {name: m2, state: retired}
+""",
     )
 ]
 SIGNERS = {Signer("operator", "default"): OP, Signer("agent", "ops"): AGENT, Signer("agent", "known"): AGENT2}
 SIGNERS |= {Signer("machine", name): account for name, account in MACHINES.items()}
 TEXT = st.sampled_from(["", "1", "2", f"did:peaq:{OP}"])
 OFF = "unreachable"
+NO_PRICE = "rejects PriceNotAvailable"
+NOW = 10**9
 
 
 def some(values: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -89,6 +115,32 @@ def markets(draw: st.DrawFn, number: int, account: str) -> dict[str, Any]:
 
 
 @st.composite
+def machines_v2(draw: st.DrawFn, account: str, machine_id: str) -> dict[str, Any]:
+    """What the contracts of v2 say of a machine, if there is one."""
+    if draw(st.booleans()):
+        return {}
+    methods = [[f"#{name}", "T", OP, f"z{key}"] for key, name in enumerate(("one", "two", "three"), 1)]
+    methods = methods[: draw(st.integers(0, 3))]
+    places = draw(st.lists(st.integers(0, len(methods) - 1), max_size=2)) if methods else []
+    start, end = draw(st.sampled_from([(1, NOW + 10**8), (1, NOW + 10**6), (0, 0)]))
+    registry = {
+        "ownerOf": draw(st.sampled_from([OP, OP, OTHER, account, OFF])),
+        "controllerOf": draw(st.sampled_from([OP, OP, OTHER, account])),
+        "manufacturerOf": draw(st.sampled_from([OP, OP, OP, OTHER])),
+        "verificationMethodsOf": draw(st.sampled_from([[methods], [methods], OFF])),
+        "authenticationOf": [places],
+        "serviceEndpointsOf": [draw(st.sampled_from([[], [["#api", "Api", "https://a.example.com"]]]))],
+    }
+    state = {"isOperatorPaused": draw(st.booleans()), "isGeneralPaused": draw(st.sampled_from([False, False, True]))}
+    return {
+        **{f"machineRegistry.{name}({machine_id})": value for name, value in registry.items()},
+        **{f"machineStateAndSync.{name}({machine_id})": value for name, value in state.items()},
+        f"machineSubscription.subscriptions({machine_id})": [0, start, end, BOND, 0],
+        f"machineSubscription.subscriptionStatus({machine_id})": draw(st.sampled_from([1, 1, 4])),
+    }
+
+
+@st.composite
 def worlds(draw: st.DrawFn) -> FakeWorld:
     views: dict[str, Any] = draw(some({f"identityRegistry.machineIdOfOwner({OP})": 10, "machineNft.paused()": True}))
     lists: dict[str, Any] = {
@@ -113,8 +165,11 @@ def worlds(draw: st.DrawFn) -> FakeWorld:
             market = draw(markets(number, account))
             lists["machines"].append(market.pop("record"))
             lists |= market
+        views |= draw(machines_v2(account, str(token_id("sensor", f"m{number}".encode()))))
     attributes[OP] = draw(some({"machineId": "9", "machines": draw(st.sampled_from(["[1, 7]", "junk", "[]"]))}))
-    return FakeWorld(views=views, balances=balances, attributes=attributes, lists=lists)
+    views |= draw(some({"machineSubscription.pendingVoucherCredit": 7 * 10**17}))
+    views |= draw(some({"machineSubscription.requiredPeaqAmount": draw(st.sampled_from([10**17, NO_PRICE, OFF]))}))
+    return FakeWorld(views=views, balances=balances, attributes=attributes, lists=lists, now=NOW)
 
 
 def scene_of(resources: tuple[Resource, ...], world: FakeWorld, keys: frozenset[Signer]) -> Scene:

@@ -5,12 +5,14 @@ import signal
 import socket
 import stat
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import httpx
 import pytest
 
 from reconciler.sandbox import lifecycle, processes
+from reconciler.sandbox.config import ContractsV2
 from reconciler.sandbox.errors import SandboxError
 from reconciler.sandbox.info import read_info
 from reconciler.sandbox.lifecycle import down, running, status, up
@@ -49,6 +51,27 @@ def test_up_up_status_down(tmp_path: Path) -> None:
     assert gone(info.node_pid)
     assert not place.exists()
     assert not down(place)
+
+
+@pytest.mark.parametrize(("chain_id", "deployment"), [(9990, "agung-2026-08-28"), (3338, "peaq-mainnet"), (7, None)])
+def test_under_another_chain_id(tmp_path: Path, chain_id: int, deployment: str | None) -> None:
+    with running(tmp_path, port=free_port(), chain_id=chain_id) as info:
+        assert read_info(tmp_path) == info
+        assert info.env().get("PEAQOS_DEPLOYMENT_ID") == deployment
+        asked = [
+            {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []},
+            *({"jsonrpc": "2.0", "id": 2, "method": "eth_getCode", "params": [at, "latest"]} for at in places(info.v2)),
+        ]
+        chain, *codes = (answer["result"] for answer in httpx.post(info.rpc_url, json=asked).json())
+        assert int(chain, 16) == chain_id
+        assert all(len(code) > 2 for code in codes)
+        assert httpx.get(f"{info.mcr_url}/ready").status_code == 200
+
+
+def places(v2: ContractsV2) -> list[str]:
+    found = [value for value in asdict(v2).values() if value.startswith("0x")]
+    assert len(found) == 7 + (v2.deployment == "peaq-mainnet")
+    return found
 
 
 def test_a_killed_server_takes_the_node_along_and_is_replaced(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from eth_account import Account
 
-from reconciler.sandbox.chain import Chain
+from reconciler.sandbox.chain import Chain, calldata
 from reconciler.sandbox.config import Contracts
 from reconciler.sandbox.errors import SandboxError
 from reconciler.sandbox.info import SandboxInfo
@@ -68,6 +68,11 @@ def test_it_goes_on_where_the_saved_world_stood(saved: Path, tmp_path: Path) -> 
             assert control(info, op="setMinBond", wei=str(3 * 10**18)).status_code == 200
             bond = rpc(info, "eth_call", {"to": info.contracts.identity_registry, "data": "0x831518b7"}, "latest")
             assert int(bond, 16) == 3 * 10**18
+            # So are the contracts of v2.
+            v2 = {"to": info.v2.machine_subscription, "data": calldata("requiredPeaqAmount(uint8)", 0)}
+            assert int(rpc(info, "eth_call", v2, "latest"), 16) == 10**18 // 2
+            assert control(info, op="setPeaqPrice", usd=str(10**18)).status_code == 200
+            assert int(rpc(info, "eth_call", v2, "latest"), 16) == 10**18 // 50
             mined = int(rpc(info, "eth_blockNumber"), 16)
             assert control(info, op="mine").json()["blockNumber"] == mined + 1
     assert {name: (saved / name).read_bytes() for name in before} == before

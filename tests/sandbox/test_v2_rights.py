@@ -114,7 +114,8 @@ def test_nothing_is_written_while_a_machine_moves(world: World) -> None:
     moving = error("MachineRelocating()")
     assert {refusal(owner, to, data(machine.id)) for to, data in BOTH.values()} == {moving}
     transfer = calldata("transferFrom(address,address,uint256)", owner.address, owner.address, machine.id)
-    assert refusal(owner, REGISTRY, transfer) == moving
+    controller = calldata("setController(uint256,address)", machine.id, NOBODY)
+    assert refusal(owner, REGISTRY, transfer) == refusal(owner, REGISTRY, controller) == moving
 
 
 def test_what_the_protocol_may_do_is_not_everybodys(world: World) -> None:

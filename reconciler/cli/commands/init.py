@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import secrets
 import shlex
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from reconciler.cli.shipped import shipped, template
 from reconciler.core.errors import ConfigError
 
 NETWORKS = ("sandbox", "peaq", "agung")
+PROTOCOLS = ("v1", "v2")
 CIS = ("github", "gitlab")
 SAMPLE = "id\n001\n002\n003\n"
 MOST = 1000
@@ -30,6 +32,7 @@ _WORD = re.compile(r"[A-Za-z0-9._/\\-]+")
 class Answers:
     name: str
     network: str
+    protocol: str
     operator_key: str
     machines: str
     ci: str
@@ -67,6 +70,7 @@ def _one_of(*words: str) -> Callable[[str], str]:
 CHECKS: dict[str, Callable[[str], str]] = {
     "name": _name,
     "network": _one_of(*NETWORKS),
+    "protocol": _one_of(*PROTOCOLS),
     "operator_key": _key,
     "machines": _machines,
     "ci": _one_of(*CIS, "none"),
@@ -74,6 +78,7 @@ CHECKS: dict[str, Callable[[str], str]] = {
 QUESTIONS = {
     "name": "What is the fleet called?",
     "network": f"On which network is it ({', '.join(NETWORKS)})?",
+    "protocol": f"By which protocol do its machines live ({', '.join(PROTOCOLS)})? Live networks run v2; v1 is legacy.",
     "operator_key": "Where is the operator's key (env:NAME, file:PATH, keystore:PATH)?",
     "machines": "How many machines, or which CSV file lists them?",
     "ci": f"Which CI plans every change ({', '.join(CIS)}, none)?",
@@ -88,6 +93,7 @@ def _checked(ctx: click.Context, param: click.Parameter, value: str | None) -> s
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False), default=".")
 @click.option("--name", callback=_checked, help="Name of the fleet [that of the directory]")
 @click.option("--network", callback=_checked, help="sandbox, peaq or agung [sandbox]")
+@click.option("--protocol", callback=_checked, help="v1 or v2 [v1]")
 @click.option("--operator-key", callback=_checked, help="env:NAME, file:PATH or keystore:PATH [env:PEAQOS_PRIVATE_KEY]")
 @click.option("--machines", callback=_checked, help="How many, or a CSV file with one row for each [3]")
 @click.option("--ci", callback=_checked, help="github, gitlab or none [none]")
@@ -111,6 +117,7 @@ def _answers(given: dict[str, str | None], directory: Path, *, ask: bool) -> Ans
     defaults = {
         "name": called or "fleet",
         "network": NETWORKS[0],
+        "protocol": PROTOCOLS[0],
         "operator_key": "env:PEAQOS_PRIVATE_KEY",
         "machines": "3",
         "ci": "none",
@@ -129,11 +136,12 @@ def _files(answers: Answers, directory: Path) -> dict[str, str]:
     """What to write, by its path in the directory."""
     files = {
         "fleet.yaml": template(
-            "fleet.yaml",
+            f"fleet-{answers.protocol}.yaml",
             name=_text(answers.name),
             network=answers.network,
             key=_key_of(answers.operator_key),
-            machines=_machine_list(answers.machines, directory),
+            subject=f"{answers.name}-{secrets.token_hex(8)}",
+            machines=_machine_list(answers, directory),
         ),
         "schemas/fleet.schema.json": shipped("schemas/fleet.schema.json").read_text(encoding="utf-8"),
         ".gitignore": template("gitignore"),
@@ -154,17 +162,19 @@ def _key_of(where: str) -> str:
     return f"{kind}: {place if _WORD.fullmatch(place) else json.dumps(place)}{password}"
 
 
-def _machine_list(machines: str, directory: Path) -> str:
+def _machine_list(answers: Answers, directory: Path) -> str:
+    machines = answers.machines
     if not machines.isdecimal():
-        return _machine_set(machines, (directory / machines).resolve())
+        return _machine_set(machines, (directory / machines).resolve(), answers.protocol)
     width = max(3, len(machines))
     names = [f"machine-{number:0{width}d}" for number in range(1, int(machines) + 1)]
-    lines = [f"  - {{name: {name}, key: {{file: keys/{name}.key}}}}" for name in names]
+    keys = {"v1": ", key: {file: keys/%s.key}", "v2": ""}[answers.protocol]
+    lines = [f"  - {{name: {name}{keys.replace('%s', name)}}}" for name in names]
     return "\n".join(["machines:", *lines])
 
 
-def _machine_set(file: str, path: Path) -> str:
-    """Machines out of a table, called by its first column; by its addresses where it has them."""
+def _machine_set(file: str, path: Path, protocol: str) -> str:
+    """Machines out of a table, called by its first column; those of v1 by its addresses where it has them."""
     text = _table(path) if path.exists() else SAMPLE
     columns = [cell.strip() for cell in next(csv.reader(text.splitlines()), [])]
     if not columns:
@@ -172,7 +182,8 @@ def _machine_set(file: str, path: Path) -> str:
     first = columns[0]
     who = 'address: "{address}"' if "address" in columns else f'key: {{file: "keys/{{{first}}}.key"}}'
     lines = ["machineSets:", f"  - from: {{csv: {json.dumps(file)}}}", "    template:"]
-    return "\n".join([*lines, f'      name: "machine-{{{first}}}"', f"      {who}"])
+    lines.append(f'      name: "machine-{{{first}}}"')
+    return "\n".join([*lines, *([f"      {who}"] if protocol == "v1" else [])])
 
 
 def _table(path: Path) -> str:
@@ -196,7 +207,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _next_steps(answers: Answers, directory: Path) -> None:
-    steps = ["fleetctl keys generate      makes the machines' keys and writes their addresses down"]
+    keys = "fleetctl keys generate      makes the machines' keys and writes their addresses down"
+    steps = [keys] if answers.protocol == "v1" else []
     if answers.network == "sandbox":
         steps.insert(0, "fleetctl sandbox up         a whole local peaq; `fleetctl sandbox env` says its variables")
     steps += ["fleetctl plan               shows what apply would do", "fleetctl apply              does it"]

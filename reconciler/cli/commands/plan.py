@@ -13,8 +13,9 @@ from reconciler.adapters.journal_store import JournalStore
 from reconciler.cli.documents import Documented, answered, documented
 from reconciler.cli.handed import OutFile
 from reconciler.cli.leaving import removal_options
+from reconciler.cli.legacy import legacy
 from reconciler.cli.options import Options
-from reconciler.cli.planning import LEGACY, Planned, Wishes, make_plan
+from reconciler.cli.planning import Planned, Wishes, make_plan
 from reconciler.cli.provenance import sources
 from reconciler.cli.render.as_json import plan_data
 from reconciler.cli.render.plan_text import render_plan, render_refusals
@@ -113,8 +114,8 @@ def print_plan(options: Options, session: Session, planned: Planned) -> None:
     console = answer(options)
     remarks = Remarks(planned.moved, planned.sources)
     render_plan(planned.plan, console, verbose=options.verbose > 0, remarks=remarks)
-    if session.project.fleet.network.live:
-        console.print(f"Warning: {LEGACY}")
+    if said := legacy(session.project.fleet):
+        console.print(f"Warning: {said}")
     render_refusals(planned.refusals, console)
 
 

@@ -2,6 +2,7 @@
 
 import click
 
+from reconciler.cli.legacy import legacy
 from reconciler.cli.options import Command, Options
 from reconciler.cli.reading import read_manifest
 
@@ -13,4 +14,6 @@ def command(options: Options) -> int:
     counts = {"machine": len(fleet.machines), "agent": len(fleet.agents), "operator": len(fleet.operators)}
     what = ", ".join(f"{n} {name}{'s' if n != 1 else ''}" for name, n in counts.items())
     click.echo(f"{options.file} is valid: {what}.")
+    if said := legacy(fleet):
+        click.echo(f"Note: {said}", err=True)
     return 0
