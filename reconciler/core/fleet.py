@@ -245,6 +245,8 @@ class Machine(Section):
     """Where the machine's own key is kept; without one its own steps are parked."""
     protocol: Protocol | None = None
     """The protocol it lives by, where that is not the fleet's."""
+    successor_of: Name | None = None
+    """The v1 machine of this file that this one takes the place of: its credentialSubject says which (migrate plan)."""
     operator: Name = "default"
     """Which of the operators registers it."""
     labels: Mapping[Name, LabelValue] = {}
@@ -257,8 +259,6 @@ class Machine(Section):
     """`retired`: its pairings are revoked, its record archived, its identity deactivated. The bond stays locked."""
     protect: bool = False
     """Nothing of this machine may be removed, replaced, archived or deactivated while this stands here."""
-    successor_of: Name | None = None
-    """The v1 machine of this file that this one takes the place of: its credentialSubject says which (migrate plan)."""
     metadata: Metadata = Metadata()
     """What the machine says of itself, in any protocol."""
 

@@ -1,7 +1,7 @@
 """What leaves a fleet leaves in order, unless it is protected, and never all at once by a slip of the pen."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -205,3 +205,20 @@ def test_who_is_taken_off_a_list_counts_as_removed_and_once(deleted: int, droppe
     stage.observations[spec.address] = Present(str(dropped))
     found = removal_refusals(build_plan(stage.scene()), fleet(None), None)
     assert [f"deactivates {count} of" in refusal.message for refusal in found] == [True] * bool(count)
+
+
+def test_who_leaves_for_anothers_sake_waits_for_all_of_that_other() -> None:
+    """And so does what follows from the leaving, which only comes after it."""
+    stage = first(
+        Stage().put("new", Unreadable("no answer")).put("list", Present("x"), value="y"),
+        "list",
+        Strength.SOFT,
+        Present("x"),
+    )
+    before = stage.plan()
+    assert before["list"].action is Action.UPDATE
+    stage.resources = [replace(r, after="new") if r.kind.name == "first" else r for r in stage.resources]
+    assert {n.address for n in needs_of(stage.resources)[Address("first", "f")]} == {at("new")}
+    changes = {str(change.address): change for change in build_plan(stage.scene()).changes}
+    assert changes["first/f"].reason == "waits for thing/new, which is blocked"
+    assert changes["thing/list"].reason == "waits for thing/new, which is blocked"

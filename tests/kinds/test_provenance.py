@@ -213,7 +213,7 @@ def test_no_kind_leaves_its_fields_to_chance(explained: tuple[Path, Explained]) 
         ("machine_nft/m3", "recipient", "fleet.lock.yaml:2"),
         ("machine_identity/m2", "status", BUILT_IN),
         ("machine_record/v2", "identityRef", "sites/a.yaml:39"),
-        ("machine_activation/m1-v2", "successorOf", "sites/a.yaml:53"),
+        ("machine_activation/m1-v2", "successorOf", "sites/a.yaml:52"),
     ],
 )
 def test_by_what_way_a_value_comes(address: str, field: str, source: str, explained: tuple[Path, Explained]) -> None:
