@@ -213,8 +213,7 @@ class Resource:
     def of(cls, fleet: Fleet, kind: AnyKind, spec: Spec) -> "Resource":
         """As the fleet has it."""
         found = cls(kind, spec)
-        awaited = fleet.awaited.get(found.machine)
-        return replace(found, after=awaited) if awaited else found
+        return replace(found, after=fleet.awaited.get(found.machine, "")) if fleet.awaited else found
 
     @property
     def address(self) -> Address:

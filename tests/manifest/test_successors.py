@@ -98,9 +98,7 @@ machines:
     {MARKET}
     pairings: [{{agent: ops, role: ops, paused: true}}]
 """
-    assert (
-        added(text, migrated(read(tmp_path, text))["fleet.yaml"])
-        == f"""\
+    expected = f"""\
   - name: a-v2
     protocol: v2
     successorOf: a
@@ -113,6 +111,7 @@ machines:
       serviceEndpoints:
         - {{id: "#predecessor", type: Predecessor, url: "did:peaq:{A}"}}
 """
+    assert added(text, migrated(read(tmp_path, text))["fleet.yaml"]) == expected
 
 
 def test_what_the_defaults_say_of_the_new_name_is_overruled_and_nothing_else_is_repeated(tmp_path: Path) -> None:
