@@ -43,6 +43,8 @@ class Need:
     strength: Strength = Strength.HARD
     triggers: bool = False
     """A step of the needed resource marked `rotates` makes this one change too (`Kind.triggered`)."""
+    through: Address | None = None
+    """The need is that one's, and is shared only while that one is to change."""
 
 
 @dataclass(frozen=True)

@@ -166,9 +166,11 @@ def _await(resources: Iterable[Resource], found: Mapping[Address, list[Need]]) -
         if resource.machine in awaited:
             awaited[resource.machine].append(Need(resource.address))
     for address, resource in waiting.items():
-        followers = (need.address for need in resource.kind.precedes(resource.spec))
-        for each in (address, *(follower for follower in followers if follower not in waiting)):
-            found.get(each, []).extend(awaited[resource.after])
+        found[address].extend(awaited[resource.after])
+        for need in resource.kind.precedes(resource.spec):
+            if need.address not in waiting:
+                shared = (replace(each, through=address) for each in awaited[resource.after])
+                found.get(need.address, []).extend(shared)
 
 
 def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
@@ -296,7 +298,7 @@ def _propagate(
     scene: Scene,
 ) -> PlannedChange:
     """Spread blocked and parked to what needs it, and rotation to what it triggers."""
-    hard = [done[n.address] for n in needs if n.strength is not Strength.SOFT and n.address in done]
+    hard = [done[n.address] for n in needs if n.address in done and _binds(n, done)]
     if change.action.acts:
         for action in (Action.BLOCKED, Action.PARKED):
             if found := [d for d in hard if d.action is action]:
@@ -311,6 +313,11 @@ def _propagate(
     if change.action is Action.NO_OP and any(_ends_session(d) for d in hard if d.address in triggers):
         return _triggered(change, scene)
     return change
+
+
+def _binds(need: Need, done: Mapping[Address, PlannedChange]) -> bool:
+    shared = need.through is None or need.through not in done or done[need.through].action is not Action.NO_OP
+    return need.strength is not Strength.SOFT and shared
 
 
 def _ends_session(change: PlannedChange) -> bool:

@@ -107,7 +107,7 @@ class Execution:
     async def _stuck(self, change: PlannedChange) -> Outcome | None:
         """Wait for what it needs; an outcome where one of those did not succeed."""
         for need in self._needs[change.address]:
-            if need.address in self._tasks:
+            if need.address in self._tasks and (need.through is None or need.through in self._tasks):
                 outcome = await asyncio.shield(self._tasks[need.address])
                 if need.strength is Strength.SOFT or outcome.stage is Stage.DONE:
                     continue

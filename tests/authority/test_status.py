@@ -11,7 +11,9 @@ from e2e_harness import PEAQ, Yard
 from reconciler.adapters.http_api import HttpApi
 from reconciler.cli import health
 
-KEYS = ["name", "sync", "id", "rating", "score", "negative", "bond", "balance", "pairings", "tokenSeconds"]
+KEYS = [
+    "name", "sync", "id", "rating", "score", "negative", "bond", "balance", "pairings", "tokenSeconds", "successorOf"
+]  # fmt: skip
 
 
 def test_table_and_json_without_any_private_key(new_yard: Callable[..., Yard]) -> None:

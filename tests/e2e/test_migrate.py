@@ -203,6 +203,7 @@ def test_what_is_in_the_way_of_a_successor_holds_the_old_machine(yard: Yard, new
 
 def test_a_successor_that_fails_on_its_way_holds_the_old_machine(yard: Yard) -> None:
     did(yard, "migrate", "plan", "--write", "--deactivate", "--only", "air-001")
+    before = yard.world.attribute(yard.operator.address, "machines")
     yard.world.well()
     yard.world.service_faults(
         {"action": "status", "status": 403, "method": "POST", "path": "*/agent-pairings", "count": 1}
@@ -211,6 +212,7 @@ def test_a_successor_that_fails_on_its_way_holds_the_old_machine(yard: Yard) -> 
     assert applied.code == 5, applied.said
     assert successor(yard, "air-001").owner == yard.operator.address.lower()
     assert (status(yard, "air-001"), len(old(yard, "air-001")), new(yard, "air-001")) == (1, 1, [])
+    assert yard.world.attribute(yard.operator.address, "machines") == before
     yard.world.well()
     did(yard, "apply", "--yes")
     assert (status(yard, "air-001"), old(yard, "air-001"), len(new(yard, "air-001"))) == (DEACTIVATED, [], 1)
