@@ -13,15 +13,18 @@ from reconciler.adapters.attribute_logs import attribute_names, block_before
 from reconciler.adapters.checksum import checksum
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.reader import READ_ATTRIBUTE
+from reconciler.cli.finding import Search, standing_kinds
 from reconciler.cli.options import Options
 from reconciler.cli.render.progress import Meter
 from reconciler.cli.wiring import Project, Session, connected, open_project
 from reconciler.core.adoption import Found
 from reconciler.core.change import Action
 from reconciler.core.errors import ConfigError, FleetError, ManifestError, Rejected
+from reconciler.core.fleet import Protocol
 from reconciler.core.plan import PlannedChange, Scene, build_plan
 from reconciler.core.ports import Reader
-from reconciler.engine.adopt import adopt, identify, machines_of
+from reconciler.core.section import ZERO_ADDRESS
+from reconciler.engine.adopt import adopt
 from reconciler.engine.survey import find_strays, observe_all
 from reconciler.manifest.adopted import Additions, Entry, put_together
 from reconciler.manifest.fresh import Head, fresh, skeleton
@@ -32,7 +35,7 @@ from reconciler.manifest.source import Source, read
 from reconciler.manifest.undefault import undefaulted
 from reconciler.manifest.upgrade import older_form, upgrade
 
-DID = re.compile(r"did:peaq:(0x[0-9a-fA-F]{40})")
+ACCOUNT = re.compile(r"did:peaq:(0x[0-9a-fA-F]{40})")
 SLACK = 60
 """Seconds before its first attribute was made in which one may stand in the logs all the same."""
 
@@ -47,6 +50,8 @@ class Wanted:
     machines: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
     """Names to look for instead of searching the chain's logs."""
+    protocol: Protocol | None = None
+    """Look only for machines that live by it."""
 
 
 @dataclass(frozen=True)
@@ -89,50 +94,34 @@ def _base(options: Options, head: Head | None) -> Iterator[Options]:
 
 async def _found(session: Session, wanted: Wanted, reader: Reader, meter: Meter) -> list[Found]:
     project = session.project
-    known = {(machine.address or "").lower() for machine in project.fleet.machines}
-    groups = [await _fleet_of(account, project, reader) for account in wanted.operators]
-    groups += [await _either(account, project, reader) for account in wanted.either]
-    groups += [[await _machine(account, project, reader)] for account in wanted.machines]
-    unique = {machine.address.lower(): machine for group in groups for machine in group}
-    new = [await _managed(machine, project, reader) for address, machine in unique.items() if address not in known]
+    known = {project.fleet.identity_of(machine).did.lower() for machine in project.fleet.machines}
+    search = Search(session, await standing_kinds(session, wanted.protocol), reader)
+    groups = [await search.fleet_of(account) for account in wanted.operators]
+    groups += [await search.either(account) for account in wanted.either]
+    groups += [[await search.machine(account)] for account in wanted.machines]
+    unique = {machine.did.lower(): machine for group in groups for machine in group}
+    new = [await _managed(machine, project, reader) for did, machine in unique.items() if did not in known]
     meter.say(f"{len(unique)} machine(s) found, {len(unique) - len(new)} of them in the manifest already")
-    names = await _attributes(session, new, reader, meter) if not wanted.attributes else {}
+    old = [machine for machine in new if machine.protocol == "v1"]
+    names = await _attributes(session, old, reader, meter) if not wanted.attributes else {}
     given = frozenset(wanted.attributes)
     return [replace(m, attributes=given | names.get(m.address.lower(), frozenset())) for m in new]
-
-
-async def _fleet_of(operator: str, project: Project, reader: Reader) -> list[Found]:
-    """The machines of an operator, each with an operator that manages it."""
-    found = await machines_of(operator, project.kinds, project.fleet, reader)
-    if not found:
-        raise ConfigError(f"{operator} has registered no machine here", hint="check the address and the network")
-    return [replace(machine, operator=machine.operator or operator) for machine in found]
-
-
-async def _either(account: str, project: Project, reader: Reader) -> list[Found]:
-    machine = await identify(account, project.kinds, reader)
-    if machine is not None and machine.operator:
-        return [machine]
-    return await machines_of(account, project.kinds, project.fleet, reader) or [
-        await _machine(account, project, reader)
-    ]
-
-
-async def _machine(account: str, project: Project, reader: Reader) -> Found:
-    if (machine := await identify(account, project.kinds, reader)) is not None:
-        return machine
-    raise ConfigError(f"{account} is not registered here", hint="check the address and the network")
 
 
 async def _managed(machine: Found, project: Project, reader: Reader) -> Found:
     """With checksummed accounts, and somebody who manages it even where it registered itself."""
     operator = machine.operator or await _adopter(machine, project, reader)
-    return replace(machine, address=checksum(machine.address), operator=checksum(operator))
+    address = machine.address and checksum(machine.address)
+    return replace(machine, address=address, operator=checksum(operator))
 
 
 async def _adopter(machine: Found, project: Project, reader: Reader) -> str:
     """For a machine that registered itself: the operator that it names, or the manifest's own."""
-    claimed = DID.fullmatch(await reader.attribute(machine.address, "operator") or "")
+    if machine.protocol == "v2":
+        (controller,) = await reader.view("machineRegistry", "controllerOf(uint256)(address)", int(machine.id))
+        (owner,) = await reader.view("machineRegistry", "ownerOf(uint256)(address)", int(machine.id))
+        return str(owner if controller == ZERO_ADDRESS else controller)
+    claimed = ACCOUNT.fullmatch(await reader.attribute(machine.address, "operator") or "")
     default = project.fleet.operators.get("default")
     if claimed is None and (default is None or not default.address):
         hint = "write a manifest with the operator that is to look after it, and import into that"
@@ -178,7 +167,10 @@ async def _additions(
     if missing := [account for account in accounts if account.lower() not in operators]:
         hint = "add it under `operators`, or import into a new file with another -f"
         raise ConfigError(f"the manifest names no operator {missing[0]}, which has registered these", hint=hint)
-    return put_together(zip(found, said, strict=True), project.fleet, operators), head
+    if head is not None and {machine.protocol for machine in found} == {"v2"}:
+        head = replace(head, protocol="v2")
+    lives = project.fleet.protocol if head is None else head.protocol
+    return put_together(zip(found, said, strict=True), project.fleet, operators, lives), head
 
 
 def _text(session: Session, file: Path, additions: Additions, head: Head | None, block: int) -> str:

@@ -6,11 +6,9 @@ from reconciler.adapters.probes import NOBODY
 from reconciler.cli.legacy import LEGACY
 from reconciler.cli.wiring import Session
 from reconciler.core.effects import ChainCall, ChainGroup
-from reconciler.core.fleet import ROLES, Fleet
+from reconciler.core.fleet import Fleet
 from reconciler.core.guards import Refusal
 from reconciler.core.plan import Plan, PlannedChange
-
-CONTRACTS = frozenset((*ROLES["v1"], "did"))
 
 
 async def legacy_refusals(session: Session, plan: Plan, block: int, *, accepted: bool) -> list[Refusal]:
@@ -29,7 +27,7 @@ async def legacy_refusals(session: Session, plan: Plan, block: int, *, accepted:
 
 def _is_v1(change: PlannedChange, fleet: Fleet) -> bool:
     ours = any(machine.name == change.resource.machine for machine in fleet.of("v1"))
-    return ours or any(call.to in CONTRACTS for call in _calls(change))
+    return ours or change.resource.kind.protocol == "v1"
 
 
 def _calls(change: PlannedChange) -> list[ChainCall]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from reconciler.core.fleet import Protocol
+
 
 @dataclass(frozen=True)
 class Found:
@@ -11,6 +13,7 @@ class Found:
 
     id: str
     address: str
+    """"" where it is known by its id alone, as machines of v2 are."""
     operator: str
     """Account that registered it, or that is to manage it where it registered itself."""
     attributes: frozenset[str] = frozenset()
@@ -18,7 +21,11 @@ class Found:
 
     @property
     def did(self) -> str:
-        return f"did:peaq:{self.address}"
+        return f"did:peaq:{self.address or self.id}"
+
+    @property
+    def protocol(self) -> Protocol:
+        return "v1" if self.address else "v2"
 
 
 @dataclass(frozen=True)

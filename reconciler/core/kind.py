@@ -12,6 +12,7 @@ from reconciler.core.change import FieldChange
 from reconciler.core.diff import same
 from reconciler.core.effects import Signer, Step
 from reconciler.core.fleet import Fleet, Mistake, Prunable
+from reconciler.core.fleet import Protocol as FleetProtocol
 from reconciler.core.observation import Observation
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc, Section
@@ -76,6 +77,8 @@ class Kind(ABC, Generic[SpecT, StateT]):
     """What `diff` compares, for `ignore` to name; patterns."""
     within: ClassVar[str] = ""
     """The manifest's word above these fields, by which `ignore` may name them too."""
+    protocol: ClassVar[FleetProtocol | None] = None
+    """The protocol whose machines alone it is about; None where it is about all machines."""
     of_machine: ClassVar[bool] = True
     """Whether the name of each resource begins with that of a machine."""
 

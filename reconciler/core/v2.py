@@ -1,5 +1,6 @@
 """What the kinds of protocol v2 have in common: the block of a machine, who it is, whose, and who signs for it."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,19 +20,23 @@ from reconciler.core.section import Duration, EvmAddress, Section
 
 WORD = 32
 TIERS = ("entry", "basic", "pro")
+SERVICES = {"documentationUrl": ("#documentation", "Documentation"), "dataApi": ("#data-api", "DataApi")}
+"""Id and type of the services that `metadata` declares, in their order."""
 NOT_MINTED = "ERC721NonexistentToken"
 APPROVE = "approve(address,uint256)"
 TERMINATED = 4
 """Of `subscriptionStatus`."""
 BY_ACTIVATION = "comes with the activation"
+_KEY = re.compile(r"[0-9a-fA-F]{64}")
+"""What a manifest takes for a private key."""
 Text = Annotated[str, Field(min_length=1, max_length=2560)]
 
 
 class HexSubject(Section):
     """Bytes of a credential subject that are no text."""
 
-    hex: Annotated[str, Field(pattern=r"^0x([0-9a-fA-F]{2})+$")]
-    """0x and an even number of hex digits."""
+    hex: Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{2}(_?[0-9a-fA-F]{2})*$")]
+    """0x and an even number of hex digits; `_` may divide them, and must where 64 would look like a private key."""
 
 
 class VerificationMethod(Section):
@@ -70,7 +75,10 @@ class MachineBlock(ProtocolBlock):
     tier: Literal["entry", "basic", "pro"] = "entry"
     """What it subscribes to when it is activated; cannot be changed afterwards."""
     custody: Literal["operator", "machine", "handover"] = "operator"
-    """Who activates and pays: the operator, who keeps it; the machine's own key; the operator, for another owner."""
+    """Who activates and pays: the operator, who keeps it; the machine's own key; the operator, for another owner.
+
+    Once it is there, its controller manages it and pays for renewals: the operator, unless another one is declared.
+    """
     owner: EvmAddress | None = None
     """Who gets the machine; always and only with `custody: handover`."""
     controller: EvmAddress | None = None
@@ -100,7 +108,7 @@ class MachineBlock(ProtocolBlock):
     @property
     def subject(self) -> bytes:
         said = self.credential_subject
-        return said.encode() if isinstance(said, str) else bytes.fromhex(said.hex[2:])
+        return said.encode() if isinstance(said, str) else bytes.fromhex(said.hex[2:].replace("_", ""))
 
     @cached_property
     def machine_id(self) -> str:
@@ -114,6 +122,14 @@ class MachineBlock(ProtocolBlock):
     def identity(self, name: str) -> Identity:
         made = Address("machine_activation", name)
         return Identity(f"did:peaq:{self.machine_id}", made, made)
+
+
+def written_subject(subject: bytes) -> str | dict[str, str]:
+    """As a manifest says it: as text where that is one that can stand there, else in hex."""
+    text = subject.decode("utf-8", "replace")
+    plain = text.encode() == subject and text.isprintable() and "${" not in text and not _KEY.search(text)
+    digits = subject.hex()
+    return text if plain else {"hex": "0x" + "_".join(digits[at : at + 16] for at in range(0, len(digits), 16))}
 
 
 @dataclass(frozen=True)
@@ -224,9 +240,8 @@ def authentication_of(block: MachineBlock) -> tuple[int, ...]:
 
 def endpoints_of(machine: Machine, block: MachineBlock) -> tuple[tuple[str, str, str], ...] | None:
     """As the contracts take them: those of `metadata`, then the declared ones. None where none are declared."""
-    said = machine.metadata
-    known = (("#documentation", "Documentation", said.documentation_url), ("#data-api", "DataApi", said.data_api))
-    own = tuple((name, sort, url) for name, sort, url in known if url is not None)
+    said = (machine.metadata.documentation_url, machine.metadata.data_api)
+    own = tuple((*service, url) for service, url in zip(SERVICES.values(), said, strict=True) if url is not None)
     if not own and block.service_endpoints is None:
         return None
     return own + tuple((each.id, each.type, each.url) for each in block.service_endpoints or ())

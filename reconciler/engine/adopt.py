@@ -25,7 +25,7 @@ async def machines_of(operator: str, kinds: Collection[AnyKind], fleet: Fleet, r
 
 
 async def identify(account: str, kinds: Iterable[AnyKind], read: Reader) -> Found | None:
-    """The machine of this account, or None where it is not registered."""
+    """The machine of this account, or of this number, or None where it is not registered."""
     for kind in kinds:
         if (found := await kind.identify(account, read)) is not None:
             return found
@@ -38,7 +38,8 @@ async def adopt(
     """What each kind has to say of each machine. Raises what could not be read, with the machine's name."""
 
     async def one(machine: Found) -> list[Adopted]:
-        parts = await asyncio.gather(*(_ask(kind, machine, fleet, read) for kind in kinds))
+        asked = [kind for kind in kinds if kind.protocol in (None, machine.protocol)]
+        parts = await asyncio.gather(*(_ask(kind, machine, fleet, read) for kind in asked))
         tick()
         return list(parts)
 
@@ -46,7 +47,7 @@ async def adopt(
 
 
 async def _ask(kind: AnyKind, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
-    where = f"{kind.name} of machine {machine.id} ({machine.address})"
+    where = f"{kind.name} of machine {machine.id} ({machine.did})"
     try:
         return await kind.adopt(machine, fleet, read)
     except ConfigError:

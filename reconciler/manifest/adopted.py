@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.core.adoption import Adopted, Found, Named
-from reconciler.core.fleet import Fleet
+from reconciler.core.fleet import Fleet, Protocol
 from reconciler.core.text import visible
 from reconciler.manifest.fill import merged
 from reconciler.manifest.problems import PRIVATE_KEY
 from reconciler.manifest.shape import keys, models_at
 
 LONGEST = 63
+SHORT = 12
+"""Digits of an id that tell machines apart well enough for a name."""
 _MISSING = object()
 
 
@@ -41,9 +43,9 @@ class Additions:
 
 
 def put_together(
-    found: Iterable[tuple[Found, Sequence[Adopted]]], fleet: Fleet, operators: Mapping[str, str]
+    found: Iterable[tuple[Found, Sequence[Adopted]]], fleet: Fleet, operators: Mapping[str, str], lives: Protocol
 ) -> Additions:
-    """`fleet` is what the machines join; `operators` are names by account in lower case."""
+    """`fleet` is what the machines join, and `lives` its protocol; `operators` are names by account in lower case."""
     additions, names = Additions(), _Names(fleet)
     order = list(keys(models_at(type(fleet), ("machines", 0))[0]))
 
@@ -53,7 +55,9 @@ def put_together(
     for machine, parts in found:
         label = next((part.name for part in parts if part.name), "")
         notes = [note for part in parts for note in part.notes]
-        entry: dict[str, Any] = {"name": names.machine(label, machine.id), "address": machine.address}
+        entry: dict[str, Any] = {"name": names.machine(label, machine.id)}
+        entry |= {"address": machine.address} if machine.address else {}
+        entry |= {"protocol": machine.protocol} if machine.protocol != lives else {}
         if (operator := operators[machine.operator.lower()]) != "default":
             entry["operator"] = operator
         said: Any = {}
@@ -74,7 +78,7 @@ class _Names:
         self._taken: dict[str, set[str]] = {"machines": {_folded(m.name) for m in fleet.machines}}
 
     def machine(self, label: str, machine_id: str) -> str:
-        return self._free("machines", _slug(label) or f"machine-{machine_id}", machine_id)
+        return self._free("machines", _slug(label) or f"machine-{machine_id[:SHORT]}", machine_id[:SHORT])
 
     def put(self, value: Any, named: dict[str, dict[str, Any]]) -> Any:
         """`value` with a name for each Named, and what is new among them added to `named`."""

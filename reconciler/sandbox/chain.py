@@ -37,7 +37,7 @@ def places(at: Contracts, v2: ContractsV2) -> list[tuple[str, str]]:
 
 
 def _places_v2(v2: ContractsV2) -> list[tuple[str, str]]:
-    pinned = [("Placeholder", v2.event_registry)] if v2.event_registry else []
+    pinned = [("EventRegistry", v2.event_registry)] if v2.event_registry else []
     return [
         ("InfoDesk", v2.info_desk),
         ("MachineRegistry", v2.machine_registry),

@@ -24,7 +24,10 @@ class Snapshot:
 
 
 async def save_chain(node: NodeRpc, directory: Path, about: Snapshot) -> None:
-    """Write the chain's state and the heads of its blocks. The services' file is the caller's to put beside it."""
+    """Write the chain's state and the heads of its blocks. The services' file is the caller's to put beside it.
+
+    Events are not kept, so MCR lists no machine of v2 that was minted before.
+    """
     dumped = bytes.fromhex((await node.call("anvil_dumpState")).removeprefix("0x"))
     chain = json.loads(gzip.decompress(dumped))
     # Each transaction comes with a trace of all that it did, many times the size of what came of it.

@@ -241,6 +241,10 @@ def test_logs_that_a_node_will_not_search_are_searched_in_parts_or_not_at_all(ne
     whose = ("--rpc", yard.world.info.rpc_url, "--operator", yard.operator.address)
     ran = yard.run_as_is("import", *whose)
     assert ran.code == 1
+    assert "--protocol v1" in ran.err
+    whose += ("--protocol", "v1")
+    ran = yard.run_as_is("import", *whose)
+    assert ran.code == 1
     assert "the logs of block" in ran.err
     assert "--attribute" in ran.err
     assert not yard.file.exists()
@@ -288,7 +292,7 @@ def test_machines_of_two_operators_go_into_one_file(new_yard: MakeYard) -> None:
     [
         ([], "say whose machines"),
         (["--operator", "0x12"], "not an address"),
-        (["--did", "did:peaq:77"], "a DID of protocol v1"),
+        (["--did", "did:peaq:0x77"], "a DID is expected"),
         (["--operator", "0x" + "12" * 20, "--address", "0x" + "12" * 20], "say whose machines"),
     ],
 )

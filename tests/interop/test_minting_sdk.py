@@ -1,9 +1,11 @@
 """The SDK of protocol v2, as it was published, against the sandbox's own contracts and services."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from eth_account import Account
+from eth_account.signers.local import LocalAccount
 from interop_harness import PEAQ, Official, Refused, World
 
 from reconciler.sandbox.config import PEAQ_CHAIN_ID
@@ -13,12 +15,12 @@ from reconciler.sandbox.node import free_port
 YEAR = 365 * 24 * 3600
 
 
-def key_of(account: object) -> str:
-    return "0x" + bytes(account.key).hex()  # type: ignore[attr-defined]
+def key_of(account: LocalAccount) -> str:
+    return "0x" + bytes(account.key).hex()
 
 
 @pytest.fixture(scope="module")
-def official(agung: World, official_v2, tmp_path_factory) -> Iterator[Official]:
+def official(agung: World, official_v2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Official]:
     environ = agung.environ(key_of(agung.operator()))
     with Official(official_v2, environ, tmp_path_factory.mktemp("minting"), ["minting"]) as found:
         yield found
@@ -100,7 +102,7 @@ def test_a_machine_and_its_agent_in_the_market(agung: World, official: Official,
     assert pairing == {"status": "active", "ref": did, "token": True}
 
 
-def test_its_rating_is_read_where_the_client_pins_peaq(official_v2, tmp_path) -> None:
+def test_its_rating_is_read_where_the_client_pins_peaq(official_v2: Path, tmp_path: Path) -> None:
     """Chain 3338 with new keys only: what is signed here would be valid there."""
     with running(tmp_path / "peaq", port=free_port(), chain_id=PEAQ_CHAIN_ID) as info, World(info) as peaq:
         operator = peaq.operator()

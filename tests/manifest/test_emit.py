@@ -83,7 +83,7 @@ def test_everything_gets_a_name_of_its_own() -> None:
         machine(4, called="!!"),
         machine(5, market={"labels": {"a": "${HOME}", "b": "ab" * 32, "c": "fine"}}),
     ]
-    additions = put_together(found, fleet(), {"0xab": "default"})
+    additions = put_together(found, fleet(), {"0xab": "default"}, "v1")
     assert [entry.name for entry in additions.machines] == ["Tur-1", "Tur-1-2", "tur.1-3", "machine-4", "machine-5"]
     assert additions.named == {"agents": {"one-2": {"provider": "p"}, "one-3": {"provider": "q"}}}
     assert additions.machines[1].content["pairings"] == [{"agent": "one-3"}, {"agent": "one-2"}]
@@ -118,7 +118,7 @@ def test_machines_are_added_to_any_style(tmp_path: Path, text: str) -> None:
     source = read(path, "fleet.yaml", Problems())
     assert source is not None
     new = [machine(1, pairings=[{"agent": Named("agents", "k", "z", {"provider": "p"})}]), machine(2, v1={"a": "ü"})]
-    after = grafted(source, put_together(new, fleet(), {"0xab": "default"}))
+    after = grafted(source, put_together(new, fleet(), {"0xab": "default"}, "v1"))
     before, data = loaded(text), loaded(after)
     assert data["machines"][: len(before.get("machines", []))] == before.get("machines", [])
     assert [entry["name"] for entry in data["machines"][-2:]] == ["machine-1", "machine-2"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from reconciler.cli.adopting import DID, Imported, Wanted, import_fleet
+from reconciler.cli.adopting import Imported, Wanted, import_fleet
 from reconciler.cli.options import Command, Options
 from reconciler.core.errors import ConfigError
 from reconciler.core.exits import Exit
@@ -19,6 +19,7 @@ from reconciler.manifest.fresh import Head
 
 SHOWN = 20
 """Notes and differences that are told one by one."""
+DID = re.compile("did:peaq:(0x[0-9a-fA-F]{40}|[1-9][0-9]{0,77})")
 _ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 
 
@@ -32,21 +33,22 @@ def _address(ctx: click.Context, param: click.Parameter, value: tuple[str, ...])
 def _did(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     found = [DID.fullmatch(text) for text in value]
     if not all(found):
-        raise click.BadParameter("a DID of protocol v1 is expected: did:peaq:0x and 40 hex digits")
+        raise click.BadParameter("a DID is expected: did:peaq:0x and 40 hex digits, or did:peaq: and a number")
     return tuple(match[1] for match in found if match)
 
 
 @click.command("import", cls=Command)
 @click.option("--operator", "operators", multiple=True, callback=_address, help="All machines of this operator")
-@click.option("--did", "dids", multiple=True, callback=_did, help="An operator or a machine, by its did:peaq:0x…")
+@click.option("--did", "dids", multiple=True, callback=_did, help="An operator or a machine, by its did:peaq:…")
 @click.option("--address", "addresses", multiple=True, callback=_address, help="One machine; may be repeated")
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write [the manifest itself]; - for stdout")
 @click.option("--attribute", "attributes", multiple=True, help="A DID attribute to look for, instead of in the logs")
+@click.option("--protocol", type=click.Choice(["v1", "v2"]), help="Look only for machines that live by it [both]")
 @click.option("--network", type=click.Choice(["sandbox", "peaq", "agung"]), help="For a new manifest [sandbox]")
 @click.option("--rpc", help="For a new manifest: the node to ask")
 @click.option("--markets", help="For a new manifest: Machine Markets [${PEAQOS_ORCHESTRATION_URL}, where it is set]")
 @click.option("--mcr", help="For a new manifest: the MCR API [${PEAQOS_MCR_API_URL}, where it is set]")
-def command(options: Options, out: Path | None, attributes: tuple[str, ...], **given: Any) -> int:
+def command(options: Options, out: Path | None, attributes: tuple[str, ...], protocol: Any, **given: Any) -> int:
     """Write the manifest of a fleet that is there already; into a manifest that is there, only what it does not name.
 
     Needs no private key. Exit code 2 where a plan of the result would not be empty.
@@ -56,7 +58,7 @@ def command(options: Options, out: Path | None, attributes: tuple[str, ...], **g
         raise click.UsageError("say whose machines to import: one of --operator, --did and --address")
     target = _target(options, out)
     imported = asyncio.run(
-        import_fleet(options, Wanted(whose[0], whose[1], whose[2], attributes), _head(options, given))
+        import_fleet(options, Wanted(whose[0], whose[1], whose[2], attributes, protocol), _head(options, given))
     )
     if target is not None and imported.machines:
         replace_file(target, imported.text)

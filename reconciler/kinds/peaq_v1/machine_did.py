@@ -56,6 +56,7 @@ State = Mapping[str, str | None]
 
 class MachineDid(Kind[Spec, State]):
     name = "machine_did"
+    protocol = "v1"
     sections = {"machine.v1": DidSection}
     fields = ("*",)
     within = "attributes"

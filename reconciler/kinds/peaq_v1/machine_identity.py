@@ -50,6 +50,7 @@ class State:
 
 class MachineIdentity(Kind[Spec, State]):
     name = "machine_identity"
+    protocol = "v1"
     sections = {"machine.v1": StatusSection}
     fields = ("status",)
     prunable = "identities"
@@ -160,6 +161,8 @@ class MachineIdentity(Kind[Spec, State]):
         return [i for i, (account,) in zip(window, found, strict=True) if account.lower() == operator.lower()]
 
     async def identify(self, account: str, read: Reader) -> Found | None:
+        if account.isdecimal():
+            return None
         (number,) = await read.view("identityRegistry", "machineIdOfOwner(address)(uint256)", account)
         if not number:
             return None

@@ -33,6 +33,7 @@ class State:
 
 class MachineNft(Kind[Spec, State]):
     name = "machine_nft"
+    protocol = "v1"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         for machine in fleet.serving("v1"):

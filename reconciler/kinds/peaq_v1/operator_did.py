@@ -59,6 +59,7 @@ class State:
 
 class OperatorDid(Kind[Spec, State]):
     name = "operator_did"
+    protocol = "v1"
     sections = {"fleet.v1": PublishSection}
     fields = ("machineId", "machines")
     of_machine = False

@@ -27,6 +27,7 @@ class State:
 
 class OperatorIdentity(Kind[Spec, State]):
     name = "operator_identity"
+    protocol = "v1"
     of_machine = False
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:

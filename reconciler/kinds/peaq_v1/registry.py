@@ -27,6 +27,7 @@ class State:
 
 class Registry(Kind[Spec, State]):
     name = "registry"
+    protocol = "v1"
     of_machine = False
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:

@@ -77,6 +77,7 @@ class State:
 
 class WalletFunding(Kind[Spec, State]):
     name = "wallet_funding"
+    protocol = "v1"
     sections = {"fleet.v1": FundingSection}
     fields = ("balance",)
 

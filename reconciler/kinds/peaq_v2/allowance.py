@@ -35,6 +35,7 @@ class State:
 
 class Allowance(Kind[Spec, State]):
     name = "allowance"
+    protocol = "v2"
     fields = ("allowance",)
     of_machine = False
 

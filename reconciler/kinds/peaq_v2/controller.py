@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.core.address import Address
+from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Step
 from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
-from reconciler.core.section import Loc
+from reconciler.core.section import ZERO_ADDRESS, Loc
 from reconciler.core.v2 import BY_ACTIVATION, Parties, owner_of, serving
 
 
@@ -29,6 +30,7 @@ class State:
 
 class Controller(Kind[Spec, State]):
     name = "controller"
+    protocol = "v2"
     fields = ("controller",)
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
@@ -43,6 +45,14 @@ class Controller(Kind[Spec, State]):
             return Present(State(None, spec.who.controller))
         (controller,) = await read.view("machineRegistry", "controllerOf(uint256)(address)", int(spec.who.id))
         return Present(State(owner, controller))
+
+    async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
+        (controller,) = await read.view("machineRegistry", "controllerOf(uint256)(address)", int(machine.id))
+        if controller.lower() == machine.operator.lower():
+            return Adopted()
+        if controller == ZERO_ADDRESS:
+            return Adopted(notes=("nobody controls it: a plan makes its operator the controller",))
+        return Adopted({"v2": {"controller": controller}})
 
     def refuse(self, spec: Spec, state: State | None) -> str | None:
         if state is None or state.owner is None or not self.diff(spec, state):

@@ -67,6 +67,7 @@ class State:
 
 class Dues(Kind[Spec, State]):
     name = "dues"
+    protocol = "v2"
     of_machine = False
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:

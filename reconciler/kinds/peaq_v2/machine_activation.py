@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.core.address import NEVER, Address, Never, Output
+from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Step
 from reconciler.core.fleet import Fleet, Mistake
@@ -16,7 +17,7 @@ from reconciler.core.leaving import GONE
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
-from reconciler.core.section import Loc
+from reconciler.core.section import ZERO_ADDRESS, Loc
 from reconciler.core.v2 import (
     TERMINATED,
     TIERS,
@@ -27,6 +28,7 @@ from reconciler.core.v2 import (
     owner_of,
     paying,
     subscription_of,
+    written_subject,
 )
 
 ACTIVATE = (
@@ -34,6 +36,7 @@ ACTIVATE = (
     "string,bytes,address,uint8)"
 )
 HOMES = {0: "none", 1: "peaq", 5: "Solana"}
+OWNS = "it is another's, as after a hand-over; if its own key owns it, write `custody: machine` and its address instead"
 BASE_GAS, WORD_GAS = 350_000, 22_000
 
 
@@ -74,6 +77,7 @@ class State:
 
 class MachineActivation(Kind[Spec, State]):
     name = "machine_activation"
+    protocol = "v2"
     sections = {"machine.v2": MachineBlock}
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
@@ -135,6 +139,27 @@ class MachineActivation(Kind[Spec, State]):
         paused = tuple(name for name, is_so in (("general", general), ("technical", technical)) if is_so)
         tier = paid.tier if paid.start else None
         return Present(State(owner, manufacturer, tier, status == TERMINATED, relocating, home, here, paused))
+
+    async def identify(self, account: str, read: Reader) -> Found | None:
+        there = account.isdecimal() and await owner_of(read, account) is not None
+        return Found(account, "", "") if there else None
+
+    async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
+        number, operator = int(machine.id), machine.operator.lower()
+        (sort,) = await read.view("machineRegistry", "machineTypeOf(uint256)(string)", number)
+        (subject,) = await read.view("machineRegistry", "credentialSubjectOf(uint256)(bytes)", number)
+        (maker,) = await read.view("machineRegistry", "manufacturerOf(uint256)(address)", number)
+        owner, paid = await owner_of(read, machine.id) or "", await subscription_of(read, machine.id)
+        block = {"machineType": sort, "credentialSubject": written_subject(subject)}
+        if maker.lower() not in (operator, ZERO_ADDRESS):
+            block["manufacturer"] = maker
+        if paid.start and paid.tier:
+            block["tier"] = TIERS[paid.tier]
+        foreign = owner.lower() != operator
+        if foreign:
+            block |= {"custody": "handover", "owner": owner}
+        said = block["credentialSubject"]
+        return Adopted({"v2": block}, notes=(OWNS,) * foreign, name=said if isinstance(said, str) else sort)
 
     def wanted(self, spec: Spec) -> bool:
         return not spec.leaves

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.core.address import Address
+from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Step
 from reconciler.core.fleet import Fleet
@@ -34,6 +35,7 @@ class State:
 
 class Operation(Kind[Spec, State]):
     name = "operation"
+    protocol = "v2"
     sections = {"machine.v2": PauseSection}
     fields = ("paused",)
 
@@ -51,6 +53,10 @@ class Operation(Kind[Spec, State]):
             return Present(State(False, False))
         (paused,) = await read.view("machineStateAndSync", "isOperatorPaused(uint256)(bool)", int(spec.who.id))
         return Present(State(True, paused))
+
+    async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
+        (paused,) = await read.view("machineStateAndSync", "isOperatorPaused(uint256)(bool)", int(machine.id))
+        return Adopted({"v2": {"paused": True}} if paused else {})
 
     def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:
         if spec.paused == state.paused:

@@ -31,6 +31,7 @@ class State:
 
 class Ownership(Kind[Spec, State]):
     name = "ownership"
+    protocol = "v2"
     fields = ("owner",)
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:

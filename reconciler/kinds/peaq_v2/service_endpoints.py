@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.core.address import Address
+from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Step
 from reconciler.core.fleet import Fleet
@@ -11,8 +12,9 @@ from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
-from reconciler.core.v2 import BY_ACTIVATION, Parties, endpoints_of, owner_of, serving
+from reconciler.core.v2 import BY_ACTIVATION, SERVICES, Parties, endpoints_of, owner_of, serving
 
+ENDPOINTS = "serviceEndpointsOf(uint256)((string,string,string)[])"
 SET = "setServiceEndpoints(uint256,(string,string,string)[])"
 Endpoint = tuple[str, str, str]
 """Id, type, URL."""
@@ -33,6 +35,7 @@ class State:
 
 class ServiceEndpoints(Kind[Spec, State]):
     name = "service_endpoints"
+    protocol = "v2"
     fields = ("serviceEndpoints",)
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
@@ -47,9 +50,18 @@ class ServiceEndpoints(Kind[Spec, State]):
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
         if await owner_of(read, spec.who.id) is None:
             return Present(State(False, spec.endpoints))
-        function = "serviceEndpointsOf(uint256)((string,string,string)[])"
-        (endpoints,) = await read.view("machineRegistry", function, int(spec.who.id))
+        (endpoints,) = await read.view("machineRegistry", ENDPOINTS, int(spec.who.id))
         return Present(State(True, tuple(map(tuple, endpoints))))
+
+    async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
+        (found,) = await read.view("machineRegistry", ENDPOINTS, int(machine.id))
+        left, metadata = [tuple(each) for each in found], {}
+        for key, service in SERVICES.items():
+            if left and left[0][:2] == service:
+                metadata[key] = left.pop(0)[2]
+        services = [dict(zip(("id", "type", "url"), each, strict=True)) for each in left]
+        entry = {"metadata": metadata, "v2": {"serviceEndpoints": services} if services else {}}
+        return Adopted({key: part for key, part in entry.items() if part})
 
     def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:
         if spec.endpoints == state.endpoints:

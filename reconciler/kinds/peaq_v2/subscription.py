@@ -58,6 +58,7 @@ class State:
 
 class MachineSubscription(Kind[Spec, State]):
     name = "subscription"
+    protocol = "v2"
     fields = ("periodEnd",)
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.core.address import Address
+from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Step
 from reconciler.core.fleet import Fleet
@@ -42,6 +43,7 @@ class State:
 
 class VerificationMethods(Kind[Spec, State]):
     name = "verification_methods"
+    protocol = "v2"
     fields = (METHODS, AUTHENTICATION)
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
@@ -57,11 +59,19 @@ class VerificationMethods(Kind[Spec, State]):
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
         if await owner_of(read, spec.who.id) is None:
             return Present(State(False, spec.methods, spec.authentication or ()))
-        number = int(spec.who.id)
-        function = "verificationMethodsOf(uint256)((string,string,address,string)[])"
-        (methods,) = await read.view("machineRegistry", function, number)
-        (places,) = await read.view("machineRegistry", "authenticationOf(uint256)(uint256[])", number)
-        return Present(State(True, _lower(methods), tuple(places)))
+        methods, places = await _document(read, spec.who.id)
+        return Present(State(True, _lower(methods), places))
+
+    async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
+        methods, places = await _document(read, machine.id)
+        if not methods:
+            return Adopted()
+        ids = [method[0] for method in methods]
+        if len(set(ids)) < len(ids) or max(places, default=0) >= len(ids):
+            return Adopted(notes=("its DID document holds keys that a manifest cannot say, and they are left alone",))
+        (controller,) = await read.view("machineRegistry", "controllerOf(uint256)(address)", int(machine.id))
+        said = [_said(method, controller) for method in methods]
+        return Adopted({"v2": {METHODS: said, AUTHENTICATION: [ids[place] for place in places]}})
 
     def refuse(self, spec: Spec, state: State | None) -> str | None:
         if (
@@ -110,6 +120,19 @@ class VerificationMethods(Kind[Spec, State]):
 
     def equal(self, spec: Spec, state: State) -> str:
         return f"{len(state.methods)} method(s) as declared" if state.there else BY_ACTIVATION
+
+
+async def _document(read: Reader, machine_id: str) -> tuple[list[Method], tuple[int, ...]]:
+    function = "verificationMethodsOf(uint256)((string,string,address,string)[])"
+    (methods,) = await read.view("machineRegistry", function, int(machine_id))
+    (places,) = await read.view("machineRegistry", "authenticationOf(uint256)(uint256[])", int(machine_id))
+    return list(methods), tuple(places)
+
+
+def _said(method: Method, controller: str) -> dict[str, str]:
+    name, sort, whose, key = method
+    own = {} if whose.lower() == controller.lower() else {"controller": whose}
+    return {"id": name, "type": sort, **own, "publicKeyMultibase": key}
 
 
 def _lower(methods: Iterable[Method]) -> tuple[Method, ...]:
