@@ -38,6 +38,9 @@ class Migration:
     notes: Mapping[str, str] = field(default_factory=dict)
     """By machine that was chosen and of which not all is written: why."""
 
+    wants_keys: bool = False
+    """True where new machines own themselves, and nobody has made their keys yet."""
+
     @property
     def instead(self) -> Mapping[Path, str]:
         return {path.resolve(): text for path, text in self.texts.items()}
@@ -63,6 +66,7 @@ async def work_out(options: Options, asked: Asked, only: Terms, skip: Terms, *, 
         {name: entry.name for name, entry in entries.items()},
         tuple(name for name in answers if name in followed - tabled),
         notes,
+        any("key" in entry.content for entry in entries.values()),
     )
 
 

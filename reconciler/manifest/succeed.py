@@ -31,7 +31,8 @@ class Asked:
     name: str = "{name}-v2"
     machine_type: str | None = None
     """None for that of the market block."""
-    custody: str = "operator"
+    custody: str | None = None
+    """None for that of the defaults."""
     owner: str | None = None
 
     def name_of(self, machine: Machine) -> str:
@@ -64,7 +65,8 @@ class Successors:
         carried = undefaulted(
             content, {key: value for key, value in under.items() if key in CARRIED}, type(self._fleet)
         )
-        whole = {**head, **_key(head["name"], self._asked), **_beside({**carried, "v2": block}, under)}
+        owns_itself = {**(under.get("v2") or {}), **block}.get("custody") == "machine"
+        whole = {**head, **(_key(head["name"]) if owns_itself else {}), **_beside({**carried, "v2": block}, under)}
         order = list(keys(models_at(type(self._fleet), ("machines", 0))[0]))
         return Entry(dict(sorted(whole.items(), key=lambda item: order.index(item[0]))), ())
 
@@ -92,15 +94,14 @@ class Successors:
             return None
         link = {"id": LINK, "type": "Predecessor", "url": forerunner.did}
         block = {"machineType": machine_type, "credentialSubject": forerunner.text}
-        custody = self._asked.custody
-        block |= {"custody": custody} if custody != under.get("custody", "operator") else {}
+        block |= {"custody": self._asked.custody} if self._asked.custody else {}
         block |= {"owner": self._asked.owner} if self._asked.owner else {}
         return {**block, "serviceEndpoints": [*(under.get("serviceEndpoints") or []), link]}
 
 
-def _key(name: str, asked: Asked) -> dict[str, Any]:
+def _key(name: str) -> dict[str, Any]:
     """A machine that owns itself signs with a key of its own: the old machine's account stays the old machine's."""
-    return {"key": {"file": f"keys/{name}.key"}} if asked.custody == "machine" else {}
+    return {"key": {"file": f"keys/{name}.key"}}
 
 
 def _beside(content: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, Any]:

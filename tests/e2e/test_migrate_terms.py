@@ -43,6 +43,7 @@ def test_those_without_an_identity_of_ours_get_none_and_are_told(new_yard: MakeY
         (("--custody", "handover"), Exit.USAGE, "--owner and --custody handover belong together"),
         (("--custody", "handover", "--owner", "0x12"), Exit.USAGE, "'0x12' is not an address"),
         (("--name", "air-001"), Exit.INVALID, "the successor of air-001 cannot be called 'air-001'"),
+        (("--name", "two", "--custody", "machine", "--machine-type", "x" * 3000), Exit.INVALID, "no such manifest"),
         (("--name", "no spaces"), Exit.INVALID, "say another --name with {name} in it"),
         (("--only", "air-009"), Exit.INVALID, "--only machine=air-009 matches nothing"),
     ],
@@ -104,3 +105,14 @@ def test_a_successor_that_owns_itself_has_a_key_of_its_own(yard: Yard) -> None:
     machine = successor(yard, "air-001")
     assert (machine.owner, machine.controller) == (found[1].lower(), yard.operator.address.lower())
     quiet(yard)
+
+
+def test_a_machine_that_cannot_be_read_is_not_left_out_in_silence(yard: Yard) -> None:
+    text = yard.file.read_text()
+    yard.world.rpc_faults({"action": "error", "code": -32603, "message": "busy", "method": "eth_call", "count": None})
+    ran = yard.run_as_is("migrate", "plan", "--write", "--timeout", "2")
+    assert ran.code == Exit.ERROR, ran.said
+    assert yard.file.read_text() == text
+    assert "Traceback" not in ran.said
+    yard.world.well()
+    did(yard, "migrate", "plan", "--write")

@@ -147,6 +147,15 @@ def test_who_is_to_own_it_is_asked(tmp_path: Path) -> None:
     assert f'custody: handover\n      owner: "{B}"' in handed
     own = migrated(manifest, machine_type="x", custody="machine")["fleet.yaml"]
     assert "key: {file: keys/a-v2.key}" in own
+    assert "custody: machine" in own
+
+
+def test_who_is_to_own_it_may_stand_in_the_defaults(tmp_path: Path) -> None:
+    text = f"{HEAD}defaults: {{v2: {{custody: machine}}}}\n{OLD}"
+    assert "key: {file: keys/a-v2.key}" in migrated(read(tmp_path, text), machine_type="x")["fleet.yaml"]
+    other = migrated(read(tmp_path, text), machine_type="x", custody="operator")["fleet.yaml"]
+    assert "key:" not in added(text, other)
+    assert "custody: operator" in other
 
 
 def test_old_entries_are_retired_where_they_are_written(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +14,7 @@ from reconciler.cli.commands.plan import make, print_plan
 from reconciler.cli.migrating import Migration, work_out
 from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import Planned
+from reconciler.cli.reading import read_manifest
 from reconciler.cli.render.as_json import plan_data
 from reconciler.cli.selecting import Terms, selects
 from reconciler.cli.wiring import Session, open_project
@@ -20,6 +22,7 @@ from reconciler.core.errors import ConfigError, ManifestError
 from reconciler.manifest.edit import replace_file
 from reconciler.manifest.succeed import Asked
 
+CUSTODIES = ["operator", "machine", "handover"]
 Preview = tuple[Session, Planned]
 
 
@@ -32,7 +35,7 @@ def command() -> None:
 @click.option("--machine-type", help="machineType of the new machines [that of the market block]")
 @click.option("--name", default="{name}-v2", show_default=True, help="What the new machines are called")
 @click.option(
-    "--custody", type=click.Choice(["operator", "machine", "handover"]), default="operator", help="[operator]"
+    "--custody", type=click.Choice(CUSTODIES), help="Who activates and owns them [as defaults say, or operator]"
 )
 @click.option("--owner", help="Who gets the new machines, with --custody handover: an address")
 @click.option("--deactivate", is_flag=True, help="Retire each old machine once its successor is converged")
@@ -46,7 +49,7 @@ def plan_command(options: Options, *, deactivate: bool, write: bool, only: Terms
     """
     asked = _asked(**given)
     migration = asyncio.run(work_out(options, asked, only, skip, deactivate=deactivate))
-    preview = _preview(options, migration) if _plannable(migration, asked) else None
+    preview = _preview(options, migration) if migration.texts else None
     if write:
         for path, text in migration.texts.items():
             replace_file(path, text)
@@ -54,7 +57,7 @@ def plan_command(options: Options, *, deactivate: bool, write: bool, only: Terms
     return 0
 
 
-def _asked(name: str, machine_type: str | None, custody: str, owner: str | None) -> Asked:
+def _asked(name: str, machine_type: str | None, custody: str | None, owner: str | None) -> Asked:
     if (owner is not None) != (custody == "handover"):
         raise click.UsageError("--owner and --custody handover belong together")
     if owner is not None and not re.fullmatch("0x[0-9a-fA-F]{40}", owner):
@@ -62,20 +65,17 @@ def _asked(name: str, machine_type: str | None, custody: str, owner: str | None)
     return Asked(name, machine_type, custody, owner)
 
 
-def _plannable(migration: Migration, asked: Asked) -> bool:
-    """New machines that own themselves have no keys yet, and without these no addresses."""
-    return bool(migration.texts) and not (migration.successors and asked.custody == "machine")
-
-
-def _preview(options: Options, migration: Migration) -> Preview:
-    """The plan of the manifest as it is to be."""
+def _preview(options: Options, migration: Migration) -> Preview | None:
+    """The plan of the manifest as it is to be; None where keys must be made first, which give addresses."""
     changed = replace(options, instead=migration.instead)
     try:
-        project = open_project(changed)
+        if migration.wants_keys:
+            read_manifest(changed, os.environ)
+            return None
+        return asyncio.run(make(changed, open_project(changed), (), ()))
     except ManifestError as error:
         problem = error.problems[0]
         raise ConfigError(f"no such manifest can be written: {problem.message}", hint=problem.hint) from None
-    return asyncio.run(make(changed, project, (), ()))
 
 
 def _tell(options: Options, migration: Migration, preview: Preview | None, *, written: bool) -> None:
@@ -107,7 +107,7 @@ def _summary(migration: Migration, preview: Preview | None, *, written: bool) ->
     lines = _notes(migration)
     if not migration.texts:
         return [*lines, "Nothing to migrate."]
-    if preview is None:
+    if migration.wants_keys:
         lines.append("Note: the new machines own themselves: make their keys with `fleetctl keys generate`, then plan")
     files = ", ".join(map(str, migration.texts))
     return [*lines, f"Wrote {files}; `fleetctl apply` does it." if written else "Nothing was changed; --write does it."]
