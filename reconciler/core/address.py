@@ -36,9 +36,13 @@ class Output:
 
 @dataclass(frozen=True, order=True)
 class Burden:
-    """Wei that the steps of this plan take from one signer's wallet beside transfers: deposits and worst gas."""
+    """Wei that the steps of this plan take from one signer's wallet beside transfers: deposits and worst gas.
+
+    With `bonds`, instead: what contracts are to take for bonds.
+    """
 
     signer: str
+    bonds: bool = False
 
     def __str__(self) -> str:
         return "(known after planning)"

@@ -2,18 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, placeholders
+from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, expected, placeholders
 from reconciler.core.change import Action, FieldChange
-from reconciler.core.effects import ChainGroup, CodedRequest, Effect, SignedRequest, Signer, Step, signer_of
-from reconciler.core.graph import ordered
+from reconciler.core.effects import ChainGroup, CodedRequest, Effect, SignedRequest, Signer, Step, calls_of, signer_of
+from reconciler.core.graph import needs_of, ordered
 from reconciler.core.ignoring import Ignoring
 from reconciler.core.kind import Need, Resource, Spec, Strength
-from reconciler.core.money import Cost, cost_of
+from reconciler.core.money import Cost, call_cost, cost_of
 from reconciler.core.observation import SHAPES, Observation, Present, Unreadable
 
 WAITS = "waits for "
@@ -129,14 +129,14 @@ class Plan:
 
 
 def build_plan(scene: Scene) -> Plan:
-    """Judge every resource. First by itself, to learn what wallets will be asked for, then in order of need."""
+    """Judge every resource in order of need: once to learn what wallets will be asked for, and then knowing that."""
     resources = {resource.address: resource for resource in scene.resources}
     needs = needs_of(scene.resources)
     order = ordered({address: [need.address for need in wanted] for address, wanted in needs.items()})
     place = {address: index for index, address in enumerate(order)}
     known = known_outputs(scene)
-    alone = (_held(judge(scene, resources[address], known), scene) for address in order)
-    burdens = _burdens(alone, scene.gas_price)
+    first = _at_first(scene, [resources[address] for address in order], needs, known)
+    burdens = burdens_of(first, scene.gas_price)
     orphans = {n.address: address for address in scene.left_out for n in needs.get(address, ()) if n.triggers}
     done: dict[Address, PlannedChange] = {}
     for address in order:
@@ -147,30 +147,18 @@ def build_plan(scene: Scene) -> Plan:
     return Plan(planned, scene.gas_price, scene.notices, scene.left_out)
 
 
-def needs_of(resources: Iterable[Resource]) -> dict[Address, tuple[Need, ...]]:
-    """What each resource needs, whichever of the two says so."""
-    resources = tuple(resources)
-    found = {resource.address: list(resource.kind.needs(resource.spec)) for resource in resources}
+def _at_first(
+    scene: Scene, resources: Sequence[Resource], needs: Mapping[Address, tuple[Need, ...]], known: Resolve
+) -> Iterator[PlannedChange]:
+    """What would be done if no wallet had to be asked for anything; in order, and kept no longer than it takes."""
+    seen: dict[Address, PlannedChange] = {}
+    place = {resource.address: index for index, resource in enumerate(resources)}
     for resource in resources:
-        for waiting in resource.kind.precedes(resource.spec):
-            found.get(waiting.address, []).append(replace(waiting, address=resource.address))
-    _await(resources, found)
-    return {address: tuple(needs) for address, needs in found.items()}
-
-
-def _await(resources: Iterable[Resource], found: Mapping[Address, list[Need]]) -> None:
-    """What leaves for another's sake waits for all of that other, and so does what follows from its leaving."""
-    waiting = {resource.address: resource for resource in resources if resource.after}
-    awaited: dict[str, list[Need]] = {resource.after: [] for resource in waiting.values()}
-    for resource in resources:
-        if resource.machine in awaited:
-            awaited[resource.machine].append(Need(resource.address))
-    for address, resource in waiting.items():
-        found[address].extend(awaited[resource.after])
-        for need in resource.kind.precedes(resource.spec):
-            if need.address not in waiting:
-                shared = (replace(each, through=address) for each in awaited[resource.after])
-                found.get(need.address, []).extend(shared)
+        alone = _held(judge(scene, resource, known), scene)
+        change = _propagate(alone, needs[resource.address], seen, place, scene)
+        seen[change.address] = PlannedChange(resource, change.action)
+        if change.action.acts:
+            yield change
 
 
 def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
@@ -350,10 +338,10 @@ def known_outputs(scene: Scene) -> Resolve:
     return resolve
 
 
-def _resolver(known: Resolve, burdens: Mapping[str, int], done: Mapping[Address, PlannedChange]) -> Resolve:
+def _resolver(known: Resolve, burdens: Mapping[Burden, int], done: Mapping[Address, PlannedChange]) -> Resolve:
     def resolve(wanted: Placeholder) -> object | None:
         if isinstance(wanted, Burden):
-            return burdens.get(wanted.signer, 0)
+            return burdens.get(wanted, 0)
         change = done.get(wanted.address)
         if change is not None and change.action is Action.BLOCKED:
             return NEVER
@@ -363,9 +351,15 @@ def _resolver(known: Resolve, burdens: Mapping[str, int], done: Mapping[Address,
     return resolve
 
 
-def _burdens(changes: Iterable[PlannedChange], gas_price: int) -> dict[str, int]:
-    steps = (step for change in changes if change.action.acts for step in change.steps)
-    return {str(signer): cost.deposit + cost.gas for signer, cost in cost_of(steps, gas_price).items()}
+def burdens_of(acting: Iterable[PlannedChange], gas_price: int) -> dict[Burden, int]:
+    """What these changes take from each signer's wallet, as far as it is known."""
+    found: dict[Burden, int] = {}
+    for call in (call for change in acting for step in change.steps for call in calls_of(step.effect)):
+        who, cost = str(expected(call.signer)), call_cost(call, gas_price)
+        taken = {Burden(who): cost.deposit + cost.gas, Burden(who, bonds=True): cost.bond and call.taken}
+        for burden, wei in taken.items():
+            found[burden] = found.get(burden, 0) + wei
+    return found
 
 
 def is_bound(value: object) -> bool:

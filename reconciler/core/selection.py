@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 
 from reconciler.core.address import Address
 from reconciler.core.errors import ConfigError
+from reconciler.core.graph import needs_of
 from reconciler.core.kind import Need, Resource, Strength
-from reconciler.core.plan import needs_of
 
 KEYS = ("machine", "label", "kind", "file")
 ONLY, SKIP = "--only", "--skip"

@@ -10,9 +10,10 @@ from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder,
 from reconciler.core.change import Action
 from reconciler.core.effects import ChainGroup, CodedRequest, Signer, Step
 from reconciler.core.errors import Ambiguous, Deferred, FleetError, NotConverged, Rejected, Unreachable
+from reconciler.core.graph import needs_of
 from reconciler.core.kind import Resource, Strength
 from reconciler.core.observation import Observation, Present
-from reconciler.core.plan import Plan, PlannedChange, Scene, is_bound, judge, needs_of
+from reconciler.core.plan import Plan, PlannedChange, Scene, burdens_of, is_bound, judge
 from reconciler.core.ports import Label
 from reconciler.engine.coded import perform_coded
 from reconciler.engine.events import Event, Stage
@@ -81,7 +82,7 @@ class Execution:
         self._needs = needs_of(scene.resources)
         self._resources = {resource.address: resource for resource in scene.resources}
         self._observations: dict[Address, Observation[Any]] = dict(scene.observations)
-        self._burdens = {str(signer): cost.deposit + cost.gas for signer, cost in plan.costs().items()}
+        self._burdens = burdens_of(plan.acting, plan.gas_price)
         self._riders = _riders(plan) if world.settings.batch else {}
         self._result = Result()
 
@@ -238,7 +239,7 @@ class Execution:
 
     def _resolve(self, wanted: Placeholder, scene: Scene) -> object:
         if isinstance(wanted, Burden):
-            return self._burdens.get(wanted.signer, 0)
+            return self._burdens.get(wanted, 0)
         observation = scene.observations.get(wanted.address)
         if not isinstance(observation, Present):
             # All it needs is dealt with, so what is not known now will not be.

@@ -21,6 +21,8 @@ MOST_GAS = 8_000_000
 """Gas of the probes that are tried by one call: nodes limit what a call may take."""
 SLICE, SLICES_AT_ONCE = 2000, 2
 """Resources that are looked at together: while services are slow to answer for some, the chain is asked for others."""
+UNFUNDED = "FundsUnavailable"
+"""The token's refusal for want of coins: the check of balances tells that in numbers."""
 T = TypeVar("T")
 Probe = tuple[Address, tuple[ChainCall, ...]]
 
@@ -171,4 +173,4 @@ async def _ask(world: World, calls: Sequence[ChainCall], block: int) -> str:
     except Unreachable:
         # Not an answer: it will be simulated again before anything is sent.
         return ""
-    return outcome.revert
+    return "" if outcome.revert == UNFUNDED else outcome.revert

@@ -10,9 +10,10 @@ from test_plan import Spec, Stage, Thing, at, chain_step
 from reconciler.core.address import Address
 from reconciler.core.change import Action, FieldChange
 from reconciler.core.fleet import Fleet, Guards, Machine
+from reconciler.core.graph import needs_of
 from reconciler.core.kind import Need, Resource, Strength
 from reconciler.core.observation import Absent, Present, Unreadable
-from reconciler.core.plan import Plan, build_plan, needs_of
+from reconciler.core.plan import Plan, build_plan
 from reconciler.core.removals import removal_refusals
 
 ADDRESS = "0x" + "1" * 40

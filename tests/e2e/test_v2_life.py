@@ -50,6 +50,32 @@ def test_machines_that_own_themselves(new_yard: MakeYard) -> None:
         assert yard.world.nonce(account.address) == 1, "what a machine allows and what that is for go together"
 
 
+def test_a_machine_that_is_to_own_itself_waits_for_its_key_and_its_coins(new_yard: MakeYard) -> None:
+    yard = new_yard(0)
+    live_by_v2(yard, "a", "b", custody="machine")
+    with_keys(yard)
+    (yard.root / "keys" / "b.key").unlink()
+    poor = yard.run("apply", "--yes")
+    assert poor.code == 4, poor.said
+    assert f"machine/a ({yard.accounts['a'].address}) holds 0 PEAQ" in poor.said, poor.said
+    yard.world.fund(yard.accounts["a"].address, 1)
+    applied = yard.run("apply", "--yes")
+    assert applied.code == 0, applied.said
+    assert "the key of machine/b is not at hand" in applied.out
+    assert since(yard, yard.since) == {"approve": 1, "activateMachine": 1}
+
+
+def test_bonds_count_as_spent(new_yard: MakeYard) -> None:
+    yard = new_yard(0)
+    live_by_v2(yard, "a", "b", "c")
+    yard.manifest["guards"] = {"maxSpend": "1.4 PEAQ"}
+    before = yard.footprint()
+    refused = yard.run("apply", "--yes")
+    assert refused.code == 4, refused.said
+    assert "guards.maxSpend allows 1.4 PEAQ" in refused.said
+    assert yard.footprint() == before
+
+
 def test_machines_that_are_handed_over(new_yard: MakeYard) -> None:
     yard, customer = new_yard(0), Account.create()
     live_by_v2(yard, "a", "b", custody="handover", owner=customer.address, paused=True)

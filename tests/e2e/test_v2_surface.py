@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from e2e_harness import PEAQ, Yard
+from e2e_harness import AT, PEAQ, Yard
 from v2_fleet import chained, live_by_v2
 
 from reconciler.sandbox.config import AGUNG_V2
@@ -20,8 +20,14 @@ V2 = {
     "crossChainMirror": AGUNG_V2.cross_chain_mirror,
 }
 
+V1 = {
+    "identityRegistry": AT.identity_registry,
+    "identityStaking": AT.identity_staking,
+    "machineNft": AT.machine_nft,
+}
 
-def on_a_network_without_v1(yard: Yard, **contracts: str) -> None:
+
+def on_a_network_of_its_own(yard: Yard, **contracts: str) -> None:
     own = {"rpcUrl": "${PEAQOS_RPC_URL}", "chainId": 31338, "contracts": {**V2, **contracts}}
     yard.manifest["network"] = own
     yard.save()
@@ -60,7 +66,7 @@ def test_status_and_preflight_know_the_new_protocol(new_yard: MakeYard) -> None:
 def test_a_chain_without_v1_is_enough(new_yard: MakeYard) -> None:
     yard = new_yard(0)
     live_by_v2(yard, "a")
-    on_a_network_without_v1(yard)
+    on_a_network_of_its_own(yard)
     _, found = findings(yard)
     assert found["protocol"]["detail"].endswith("; no v1 contracts are known here")
     assert "registry" not in found
@@ -77,11 +83,11 @@ def test_a_chain_without_v1_is_enough(new_yard: MakeYard) -> None:
 def test_contracts_that_are_not_those_of_the_chain_are_named(new_yard: MakeYard) -> None:
     yard = new_yard(0)
     live_by_v2(yard, "a")
-    on_a_network_without_v1(yard, crossChainMirror=AGUNG_V2.machine_registry)
+    on_a_network_of_its_own(yard, crossChainMirror=AGUNG_V2.machine_registry)
     code, found = findings(yard)
     assert (code, found["v2 contracts"]["level"]) == (1, "failed")
     assert "correct network.contracts.crossChainMirror" in found["v2 contracts"]["detail"]
-    on_a_network_without_v1(yard, infoDesk="0x" + "7" * 40)
+    on_a_network_of_its_own(yard, infoDesk="0x" + "7" * 40)
     refused = yard.run("preflight")
     assert refused.code == 3
     assert f"no contract at 0x{'7' * 40} (infoDesk), and protocol v2 needs it" in refused.said
@@ -98,3 +104,24 @@ def test_the_presses_of_the_example(new_yard: MakeYard) -> None:
     assert applied.code == 0, applied.said
     again = yard.run_as_is("plan", "--detailed-exitcode")
     assert again.code == 0, again.said
+
+
+def test_where_real_money_moves_v1_is_called_legacy_and_v2_is_not(new_yard: MakeYard) -> None:
+    yard = new_yard(1)
+    old = {key: yard.manifest["machines"][0][key] for key in ("name", "address", "key")}
+    yard.world.fund(old["address"], 1)
+    live_by_v2(yard, "a")
+    on_a_network_of_its_own(yard, **V1)
+    yard.manifest["network"]["live"] = True
+    for name, machines, legacy in (("v2", [], False), ("both", [{**old, "protocol": "v1"}], True)):
+        yard.manifest["machines"] = [{"name": "a", "v2": {}}, *machines]
+        yard.save()
+        assert ("legacy" in yard.run("validate").err) == legacy, name
+        assert ("Warning: protocol v1 is peaq's legacy protocol" in yard.run("plan").out) == legacy, name
+        code, found = findings(yard)
+        assert (code, "protocol v1" in found) == (0, legacy), name
+        assert found["protocol"]["detail"].endswith("v1 contracts are there as well (legacy)")
+    before = yard.world.head()
+    assert yard.run("apply", "--yes").code == 4
+    assert yard.run("apply", "--yes", "--only", "a").code == 0
+    assert yard.world.head() > before

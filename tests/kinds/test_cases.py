@@ -22,6 +22,7 @@ IMPOSSIBLE = {
     ("dues", "differs"): "what is owed is read, never declared",
     ("predecessor", "absent"): "who was never registered cannot be followed, and that is said",
     ("predecessor", "differs"): "it is read, never changed",
+    ("allowance", "blocked"): "where nothing can be paid, nothing has to be allowed",
     ("allowance", "absent"): "every account allows at least nothing",
     ("controller", "absent"): "it comes with the activation",
     ("verification_methods", "absent"): "they come with the activation",

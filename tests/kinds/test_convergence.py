@@ -13,7 +13,7 @@ from reconciler.core.address import NEVER, Burden, Placeholder, Resolve, bind
 from reconciler.core.change import Action
 from reconciler.core.effects import Signer
 from reconciler.core.kind import Resource
-from reconciler.core.plan import Plan, Scene, build_plan, judge, known_outputs
+from reconciler.core.plan import Plan, Scene, build_plan, burdens_of, judge, known_outputs
 from reconciler.core.staleness import approved
 from reconciler.core.v2 import token_id
 
@@ -185,7 +185,7 @@ def carry_out(
 ) -> None:
     """Do every acting change in the order of the plan, each judged afresh, as the engine does."""
     by_address = {resource.address: resource for resource in resources}
-    burdens = {str(signer): cost.deposit + cost.gas for signer, cost in plan.costs().items()}
+    burdens = burdens_of(plan.acting, plan.gas_price)
     interpreter = Interpreter(world, SIGNERS.__getitem__)
 
     def resolver(scene: Scene) -> Resolve:
@@ -193,7 +193,7 @@ def carry_out(
 
         def resolve(wanted: Placeholder) -> object:
             if isinstance(wanted, Burden):
-                return burdens.get(wanted.signer, 0)
+                return burdens.get(wanted, 0)
             value = known(wanted)
             return NEVER if value is None else value
 

@@ -33,7 +33,8 @@ def command(options: Options, files: tuple[Path, ...], check: bool, diff: bool) 
             found[source.path.resolve()] = source, form or known
     changes = [(source, new) for source, form in found.values() if (new := _new(source, form)) is not None]
     for form in dict.fromkeys(form for _, form in found.values() if form):
-        click.echo(f"{form} is an older form: `fleetctl fmt` makes it {CURRENT}", err=True)
+        done = f"`fleetctl fmt` makes it {CURRENT}" if check else f"now it is {CURRENT}"
+        click.echo(f"{form} is an older form; {done}", err=True)
     for source, new in changes:
         click.echo("".join(_diff(source, new)) if diff else source.file, nl=not diff)
         if not check:

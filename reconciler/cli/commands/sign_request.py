@@ -63,7 +63,7 @@ def command(options: Options, *, machines: tuple[str, ...], out: Path, fee_headr
 
 def _elsewhere(project: Project, machines: tuple[str, ...]) -> set[Signer]:
     """The machines, of those named, whose keys are not here."""
-    known = {machine.name for machine in project.fleet.machines if machine.signs}
+    known = {machine.name for machine in project.fleet.of("v1") if machine.signs}
     if unknown := set(machines) - known:
         raise ConfigError(f"no machine {', '.join(sorted(unknown))} has steps of its own", hint="check --machine")
     named = {Signer("machine", name) for name in machines or known}

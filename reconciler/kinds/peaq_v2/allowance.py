@@ -6,11 +6,11 @@ Machines that pay for themselves allow it as they pay.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reconciler.core.address import Address, Output
+from reconciler.core.address import Address, Burden
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainGroup, Signer, Step
 from reconciler.core.fleet import Fleet
-from reconciler.core.kind import Kind, Need
+from reconciler.core.kind import Kind
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
@@ -23,9 +23,7 @@ class Spec:
     payer: Signer
     account: str
     spender: str
-    need: int | Output
-    count: int | Output
-    """Of how many machines."""
+    need: int | Burden
 
 
 @dataclass(frozen=True)
@@ -42,18 +40,9 @@ class Allowance(Kind[Spec, State]):
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         payers = {payer for machine, _, who in serving(fleet) if not machine.suspended for payer in who.payers}
         for payer in sorted(payer for payer in payers if payer.role == "operator"):
-            dues = Address("dues", str(payer))
-            yield Spec(
-                Address(self.name, payer.name),
-                payer,
-                fleet.operators[payer.name].address or "",
-                fleet.network.contracts.at("machineSubscription"),
-                Output(dues, "total"),
-                Output(dues, "count"),
-            )
-
-    def needs(self, spec: Spec) -> Iterable[Need]:
-        yield Need(Address("dues", str(spec.payer)))
+            account, spender = fleet.operators[payer.name].address, fleet.network.contracts.at("machineSubscription")
+            need = Burden(str(payer), bonds=True)
+            yield Spec(Address(self.name, payer.name), payer, account or "", spender, need)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
         function = "allowance(address,address)(uint256)"
@@ -61,15 +50,14 @@ class Allowance(Kind[Spec, State]):
         return Present(State(wei))
 
     def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:
-        # How much it is may change by the minute, so what was approved of is what it is for.
-        if not isinstance(spec.need, int) or state.wei >= spec.need:
+        if state.wei >= _wei(spec):
             return ()
-        return (FieldChange("allowance", format_amount(state.wei), f"what {spec.count} machine(s) cost"),)
+        return (FieldChange("allowance", format_amount(state.wei), format_amount(_wei(spec))),)
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
-        call = allowing(spec.payer, spec.spender, spec.need)
-        amount = format_amount(spec.need) if isinstance(spec.need, int) else str(spec.need)
-        return (Step(f"allow the subscription contract to take {amount}", ChainGroup((call,))),)
+        call = allowing(spec.payer, spec.spender, _wei(spec))
+        title = f"allow the subscription contract to take {format_amount(_wei(spec))}"
+        return (Step(title, ChainGroup((call,))),)
 
     def subject(self, spec: Spec) -> str:
         return spec.account
@@ -86,3 +74,8 @@ class Allowance(Kind[Spec, State]):
 
     def equal(self, spec: Spec, state: State) -> str:
         return f"{format_amount(state.wei)} may be taken, which is enough"
+
+
+def _wei(spec: Spec) -> int:
+    """The bonds of this plan, once they are known."""
+    return spec.need if isinstance(spec.need, int) else 0

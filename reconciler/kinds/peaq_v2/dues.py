@@ -119,8 +119,7 @@ class Dues(Kind[Spec, State]):
         return ()
 
     def outputs(self, spec: Spec, state: State) -> dict[str, object]:
-        total = {"total": sum(state.owed.values()), "count": len(state.owed)}
-        return {**total, **{f"machine {name}": wei for name, wei in state.owed.items()}}
+        return dict(state.owed)
 
     def equal(self, spec: Spec, state: State) -> str:
         return f"{format_amount(sum(state.owed.values()))} for {len(state.owed)} machine(s)"

@@ -91,7 +91,7 @@ class MachineActivation(Kind[Spec, State]):
                 block.manufacturer or operator,
                 TIERS.index(block.tier),
                 document(machine, block, who),
-                Output(Address("dues", str(who.activator)), f"machine {machine.name}"),
+                Output(Address("dues", str(who.activator)), machine.name),
                 block.max_bond,
                 fleet.network.contracts.at("machineSubscription"),
                 GONE[1] if machine.state == "retired" else "",
@@ -100,7 +100,7 @@ class MachineActivation(Kind[Spec, State]):
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
         ids = Counter(who.id for _, _, who in blocks(fleet))
-        for index, machine in enumerate(fleet.machines):
+        for index, machine in enumerate(fleet.machines if ids else ()):
             block = machine.section(MachineBlock)
             if block is not None and ids[block.machine_id] > 1:
                 message = "another machine has this machineType and credentialSubject, and would be the same one"

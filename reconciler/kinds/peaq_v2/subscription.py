@@ -63,7 +63,7 @@ class MachineSubscription(Kind[Spec, State]):
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         for machine, block, who in serving(fleet):
-            price = Output(Address("dues", str(who.manager)), f"machine {machine.name}")
+            price = Output(Address("dues", str(who.manager)), machine.name)
             tier = TIERS.index(block.tier)
             at = fleet.network.contracts.at("machineSubscription")
             yield Spec(Address(self.name, machine.name), who, tier, block.renew_before, price, block.max_bond, at)
