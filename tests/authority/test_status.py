@@ -82,6 +82,7 @@ async def ratings(url: str, count: int) -> dict[str, Any]:
     mcr = HttpApi("the MCR API", url)
     names = [SimpleNamespace(name=f"m{n}", address=f"0x{n:040x}") for n in range(count)]
     fleet = SimpleNamespace(operators={"default": SimpleNamespace(address="0x" + "1" * 40)}, machines=names)
+    fleet.identity_of = lambda machine: SimpleNamespace(did=f"did:peaq:{machine.address}")
     session: Any = SimpleNamespace(mcr=mcr, project=SimpleNamespace(fleet=fleet))
     try:
         return dict(await health._ratings(session, {f"m{n}": str(n) for n in range(count)}))
