@@ -44,6 +44,8 @@ class Health:
     """Status by agent."""
     token_seconds: Mapping[str, float | None] = field(default_factory=dict)
     """Seconds until the session ends, by agent."""
+    successor_of: str | None = None
+    """DID of the machine whose place it takes, if it takes one's."""
 
 
 SUSPENDED, RETIRED = "Suspended", "Retired"
@@ -71,15 +73,18 @@ async def survey_health(session: Session, selection: Selection) -> Survey:
     for address, state in states.items():
         inner.setdefault(address.name.partition("/")[0], {})[address] = state
     rated = {name: (i, bonds.get(i), ratings.get(i, {})) for name, i in ids.items()}
-    calm = {machine.name: RETIRED for machine in session.project.fleet.retired}
+    fleet = session.project.fleet
     machines = [
         _health(
-            name,
-            SUSPENDED if planned.scene.held.get(name) else _sync(changes.get(name, []), calm.get(name, "Synced")),
-            inner.get(name, {}),
-            rated.get(name, (None, None, {})),
+            machine.name,
+            SUSPENDED if planned.scene.held.get(machine.name) else _sync(changes.get(machine.name, []), calm),
+            inner.get(machine.name, {}),
+            rated.get(machine.name, (None, None, {})),
+            fleet.identity_of(former).did if (former := fleet.predecessor_of(machine)) else None,
         )
-        for name in (machine.name for machine in session.project.fleet.machines if machine.name in chosen)
+        for machine in fleet.machines
+        for calm in ("Synced" if machine.state == "active" else RETIRED,)
+        if machine.name in chosen
     ]
     beside = tuple(change.address for change in planned.plan.changes if change.action is Action.UNMANAGED)
     return Survey(machines, beside)
@@ -101,6 +106,7 @@ def _health(
     sync: str,
     inner: Mapping[Address, Any],
     rated: tuple[str | None, int | None, Mapping[str, Any]],
+    former: str | None,
 ) -> Health:
     machine_id, bond, rating = rated
     balance = next((s.balance for a, s in inner.items() if a.kind == "wallet_funding"), None)
@@ -117,6 +123,7 @@ def _health(
         balance,
         paired,
         tokens,
+        former,
     )
 
 

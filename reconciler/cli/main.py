@@ -29,6 +29,7 @@ COMMANDS = {
     "drift": "Compare the world with the manifest: exit code 2 where they differ",
     "status": "Show how every machine is",
     "import": "Write the manifest of a fleet that is there already",
+    "migrate": "From protocol v1 to v2: a successor for each machine",
     "keys": "Make keys for machines",
     "gas-station": "Enrol an operator at the Gas Station",
     "rotate": "Give agents new session tokens",

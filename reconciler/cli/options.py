@@ -1,6 +1,6 @@
 """Options that every command takes, before or after its name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +27,8 @@ class Options:
     details_url: str = ""
     record: Recorder = field(default_factory=Recorder)
     """Not said on a command line: the Recorder that is told what happens."""
+    instead: Mapping[Path, str] = field(default_factory=dict)
+    """Not said on a command line: texts that are read in place of files, by the whole paths of these."""
     around: Callable[[Any], Any] = field(default=lambda world: world)
     """Not said on a command line: what a caller puts between the engine and its ports."""
 

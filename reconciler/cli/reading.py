@@ -14,7 +14,7 @@ def read_manifest(options: Options, environ: Mapping[str, str] | None) -> Manife
     """Raises ManifestError. `environ` None leaves `${VAR}` alone. Tells where its form is an older one."""
     from reconciler.adapters.checksum import checksum
 
-    manifest = load(options.file, discover(), environ, checksum=checksum)
+    manifest = load(options.file, discover(), environ, checksum=checksum, instead=options.instead)
     if manifest.form and not options.quiet:
         command = f"fleetctl fmt {options.file}"
         click.echo(f"Note: {options.file} is written in {manifest.form}; `{command}` makes it {CURRENT}", err=True)

@@ -245,6 +245,8 @@ class Machine(Section):
     """Where the machine's own key is kept; without one its own steps are parked."""
     protocol: Protocol | None = None
     """The protocol it lives by, where that is not the fleet's."""
+    successor_of: Name | None = None
+    """The v1 machine of this file that this one takes the place of: its credentialSubject says which (migrate plan)."""
     operator: Name = "default"
     """Which of the operators registers it."""
     labels: Mapping[Name, LabelValue] = {}
@@ -319,6 +321,25 @@ class Fleet(Section):
     @property
     def retired(self) -> tuple[Machine, ...]:
         return tuple(machine for machine in self.machines if machine.state == "retired")
+
+    @cached_property
+    def successors(self) -> Mapping[str, str]:
+        """Machines that take the place of others, by the names of those."""
+        return {machine.successor_of: machine.name for machine in self.active if machine.successor_of is not None}
+
+    @cached_property
+    def awaited(self) -> Mapping[str, str]:
+        """By machine that may leave only once another is all that it is to be: the name of that other."""
+        return {m.name: self.successors[m.name] for m in self.retired if m.name in self.successors}
+
+    def predecessor_of(self, machine: Machine) -> Machine | None:
+        """The machine whose place this one takes, if that is in the file."""
+        place = None if machine.successor_of is None else self._places.get(machine.successor_of)
+        return None if place is None else self.machines[place]
+
+    @cached_property
+    def _places(self) -> Mapping[str, int]:
+        return {machine.name: place for place, machine in enumerate(self.machines)}
 
     @property
     def protocols(self) -> tuple[Protocol, ...]:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -44,6 +44,8 @@ class Need:
     strength: Strength = Strength.HARD
     triggers: bool = False
     """A step of the needed resource marked `rotates` makes this one change too (`Kind.triggered`)."""
+    through: Address | None = None
+    """The need is that one's, and is shared only while that one is to change."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,14 @@ class Resource:
 
     kind: AnyKind
     spec: Spec
+    after: str = ""
+    """The machine of which everything must be converged before this may leave, or ""."""
+
+    @classmethod
+    def of(cls, fleet: Fleet, kind: AnyKind, spec: Spec) -> "Resource":
+        """As the fleet has it."""
+        found = cls(kind, spec)
+        return replace(found, after=fleet.awaited.get(found.machine, "")) if fleet.awaited else found
 
     @property
     def address(self) -> Address:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,11 +10,14 @@ from typing import Any
 from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, expected, placeholders
 from reconciler.core.change import Action, FieldChange
 from reconciler.core.effects import ChainGroup, CodedRequest, Effect, SignedRequest, Signer, Step, calls_of, signer_of
-from reconciler.core.graph import ordered
+from reconciler.core.graph import needs_of, ordered
 from reconciler.core.ignoring import Ignoring
 from reconciler.core.kind import Need, Resource, Spec, Strength
 from reconciler.core.money import Cost, call_cost, cost_of
 from reconciler.core.observation import SHAPES, Observation, Present, Unreadable
+
+WAITS = "waits for "
+"""How the reason begins of what is stopped by what it needs."""
 
 
 @dataclass(frozen=True)
@@ -130,45 +133,38 @@ def build_plan(scene: Scene) -> Plan:
     resources = {resource.address: resource for resource in scene.resources}
     needs = needs_of(scene.resources)
     order = ordered({address: [need.address for need in wanted] for address, wanted in needs.items()})
+    place = {address: index for index, address in enumerate(order)}
     known = known_outputs(scene)
-    first = _at_first(scene, (resources[address] for address in order), needs, known)
+    first = _at_first(scene, [resources[address] for address in order], needs, known)
     burdens = burdens_of(first, scene.gas_price)
     orphans = {n.address: address for address in scene.left_out for n in needs.get(address, ()) if n.triggers}
     done: dict[Address, PlannedChange] = {}
     for address in order:
         change = _held(judge(scene, resources[address], _resolver(known, burdens, done)), scene)
         change = _answered(change, orphans, scene)
-        done[address] = _propagate(change, needs[address], done, scene)
+        done[address] = _propagate(change, needs[address], done, place, scene)
     planned = tuple(change for address, change in done.items() if address not in scene.left_out)
     return Plan(planned, scene.gas_price, scene.notices, scene.left_out)
 
 
 def _at_first(
-    scene: Scene, resources: Iterable[Resource], needs: Mapping[Address, tuple[Need, ...]], known: Resolve
+    scene: Scene, resources: Sequence[Resource], needs: Mapping[Address, tuple[Need, ...]], known: Resolve
 ) -> Iterator[PlannedChange]:
     """What would be done if no wallet had to be asked for anything; in order, and kept no longer than it takes."""
     seen: dict[Address, PlannedChange] = {}
+    place = {resource.address: index for index, resource in enumerate(resources)}
     for resource in resources:
-        change = _propagate(_held(judge(scene, resource, known), scene), needs[resource.address], seen, scene)
+        alone = _held(judge(scene, resource, known), scene)
+        change = _propagate(alone, needs[resource.address], seen, place, scene)
         seen[change.address] = PlannedChange(resource, change.action)
         if change.action.acts:
             yield change
 
 
-def needs_of(resources: Iterable[Resource]) -> dict[Address, tuple[Need, ...]]:
-    """What each resource needs, whichever of the two says so."""
-    resources = tuple(resources)
-    found = {resource.address: list(resource.kind.needs(resource.spec)) for resource in resources}
-    for resource in resources:
-        for waiting in resource.kind.precedes(resource.spec):
-            found.get(waiting.address, []).append(replace(waiting, address=resource.address))
-    return {address: tuple(needs) for address, needs in found.items()}
-
-
 def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
     """What to do with one resource as it stands now, its needs aside."""
     spec = bind(resource.spec, resolve)
-    bound = resource if spec is resource.spec else Resource(resource.kind, spec)
+    bound = resource if spec is resource.spec else replace(resource, spec=spec)
     observation = scene.observations[resource.address]
     if isinstance(observation, Unreadable):
         return PlannedChange(bound, Action.BLOCKED, observation.reason, unreadable=True)
@@ -283,22 +279,33 @@ def _missing_key(effect: Effect, scene: Scene) -> Signer | None:
 
 
 def _propagate(
-    change: PlannedChange, needs: Iterable[Need], done: Mapping[Address, PlannedChange], scene: Scene
+    change: PlannedChange,
+    needs: Iterable[Need],
+    done: Mapping[Address, PlannedChange],
+    place: Mapping[Address, int],
+    scene: Scene,
 ) -> PlannedChange:
     """Spread blocked and parked to what needs it, and rotation to what it triggers."""
-    hard = [done[n.address] for n in needs if n.strength is not Strength.SOFT and n.address in done]
+    hard = [done[n.address] for n in needs if n.address in done and _binds(n, done)]
     if change.action.acts:
         for action in (Action.BLOCKED, Action.PARKED):
-            if stuck := next((d for d in hard if d.action is action), None):
+            if found := [d for d in hard if d.action is action]:
+                # The others may wait for this one, too.
+                stuck = min(found, key=lambda change: place[change.address])
                 if option := scene.left_out.get(stuck.address):
                     reason = f"needs {stuck.address}, which is left out by {option}"
                     return PlannedChange(change.resource, Action.BLOCKED, reason, change.fields)
-                reason = f"waits for {stuck.address}, which is {action}"
+                reason = f"{WAITS}{stuck.address}, which is {action}"
                 return PlannedChange(change.resource, action, reason, change.fields)
     triggers = {n.address for n in needs if n.triggers}
     if change.action is Action.NO_OP and any(_ends_session(d) for d in hard if d.address in triggers):
         return _triggered(change, scene)
     return change
+
+
+def _binds(need: Need, done: Mapping[Address, PlannedChange]) -> bool:
+    shared = need.through is None or need.through not in done or done[need.through].action is not Action.NO_OP
+    return need.strength is not Strength.SOFT and shared
 
 
 def _ends_session(change: PlannedChange) -> bool:

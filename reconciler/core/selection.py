@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 
 from reconciler.core.address import Address
 from reconciler.core.errors import ConfigError
+from reconciler.core.graph import needs_of
 from reconciler.core.kind import Need, Resource, Strength
-from reconciler.core.plan import needs_of
 
 KEYS = ("machine", "label", "kind", "file")
 ONLY, SKIP = "--only", "--skip"
@@ -172,12 +172,16 @@ def scope(selection: Selection, resources: Sequence[Resource], describe: Describ
 
 def _brings(needs: Mapping[Address, Sequence[Need]]) -> dict[Address, list[Address]]:
     """By resource: what it needs done first, and what a change of it sets off."""
-    found = {address: [n.address for n in own if n.strength is not Strength.SOFT] for address, own in needs.items()}
+    found = {address: [n.address for n in own if _indispensable(n)] for address, own in needs.items()}
     for address, own in needs.items():
         for need in own:
             if need.triggers:
                 found[need.address].append(address)
     return found
+
+
+def _indispensable(need: Need) -> bool:
+    return need.strength is not Strength.SOFT and need.through is None
 
 
 def _closure(start: Iterable[Address], following: Callable[[Address], Iterable[Address]]) -> set[Address]:

@@ -14,12 +14,11 @@ from reconciler.core.diff import same
 from reconciler.core.effects import signer_of
 from reconciler.core.errors import StalePlan
 from reconciler.core.money import format_amount
-from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, known_outputs, plain
+from reconciler.core.plan import WAITS, Plan, PlannedChange, Scene, build_plan, known_outputs, plain
 from reconciler.core.saved import SavedChange, SavedPlan
 from reconciler.core.text import quoted
 
 UNKNOWN = "known after apply"
-WAITS = "waits for "
 SHOWN = 10
 """Resources that are named where many moved."""
 LEFT_OUT = "left out by the saved plan; plan again to do it"

@@ -10,9 +10,10 @@ from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder,
 from reconciler.core.change import Action
 from reconciler.core.effects import ChainGroup, CodedRequest, Signer, Step
 from reconciler.core.errors import Ambiguous, Deferred, FleetError, NotConverged, Rejected, Unreachable
+from reconciler.core.graph import needs_of
 from reconciler.core.kind import Resource, Strength
 from reconciler.core.observation import Observation, Present
-from reconciler.core.plan import Plan, PlannedChange, Scene, burdens_of, is_bound, judge, needs_of
+from reconciler.core.plan import Plan, PlannedChange, Scene, burdens_of, is_bound, judge
 from reconciler.core.ports import Label, Reader
 from reconciler.engine.coded import perform_coded
 from reconciler.engine.events import Event, Stage
@@ -121,7 +122,7 @@ class Execution:
     async def _stuck(self, change: PlannedChange) -> Outcome | None:
         """Wait for what it needs; an outcome where one of those did not succeed."""
         for need in self._needs[change.address]:
-            if need.address in self._tasks:
+            if need.address in self._tasks and (need.through is None or need.through in self._tasks):
                 outcome = await asyncio.shield(self._tasks[need.address])
                 if need.strength is Strength.SOFT or outcome.stage is Stage.DONE:
                     continue

@@ -85,7 +85,7 @@ async def find_strays(
         if isinstance(specs, Unreadable):
             unseen.append(f"{search.where}: {specs.reason}")
         else:
-            strays |= {spec.address: Resource(kind, spec) for spec in specs}
+            strays |= {spec.address: Resource.of(fleet, kind, spec) for spec in specs}
     told = (
         f"what the manifest does not name cannot be read at {len(unseen)} place(s), first {unseen[0]}" if unseen else ""
     )

@@ -14,7 +14,7 @@ from reconciler.manifest.moves import known_names
 from reconciler.manifest.origin import Entry, Origins
 from reconciler.manifest.problems import Problems, mistyped, unknown
 from reconciler.manifest.protocols import fitting
-from reconciler.manifest.source import Source, read, trail
+from reconciler.manifest.source import NOTHING, Source, Texts, read, trail
 from reconciler.manifest.upgrade import CURRENT, older_form, upgrade
 from reconciler.manifest.words import sort_of
 
@@ -26,13 +26,13 @@ TOP = ("apiVersion", "kind", "operator", "defaults", "machineSets", "include")
 NOT_DEFAULTS = ("name", "address", "key")
 
 
-def assemble(root: Source, problems: Problems, lock: Path, known: Iterable[str]) -> Draft:
-    """`known` are the keys of the model, to tell a missing key from a mistyped one."""
+def assemble(root: Source, problems: Problems, lock: Path, known: Iterable[str], instead: Texts = NOTHING) -> Draft:
+    """`known` are the keys of the model, to tell a missing key from a mistyped one; `instead` is read for files."""
     known = (*known, *TOP)
     if form := older_form(root):
         upgrade(root, form)
     raw = {key: value for key, value in root.data.items() if key not in (*TOP, "machines")}
-    draft = Draft({**raw, "machines": []}, Origins(Entry(root.file, root.node)), problems, form=form)
+    draft = Draft({**raw, "machines": []}, Origins(Entry(root.file, root.node)), problems, instead=instead, form=form)
     _header(root, problems, known)
     _operators(root, draft, known)
     for key in SHARED:
@@ -106,7 +106,7 @@ def _include(source: Source, loc: Loc, pattern: object, draft: Draft) -> None:
         draft.problems.add(source.place(loc), f"`{pattern}` matches no file", f"patterns are relative to {source.file}")
     for path in paths:
         if path.resolve() not in {known.resolve() for known in draft.texts}:
-            included = read(path, str(path), draft.problems)
+            included = read(path, str(path), draft.problems, draft.instead)
             if included is not None:
                 if draft.form:
                     upgrade(included, draft.form)

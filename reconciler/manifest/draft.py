@@ -6,6 +6,7 @@ from typing import Any
 
 from reconciler.manifest.origin import Entry, Origins
 from reconciler.manifest.problems import Problems
+from reconciler.manifest.source import Texts
 
 
 @dataclass
@@ -16,6 +17,8 @@ class Draft:
     texts: dict[Path, str] = field(default_factory=dict)
     """Every file that was read."""
     notices: list[str] = field(default_factory=list)
+    instead: Texts = field(default_factory=dict)
+    """Read in place of files."""
     form: str = ""
     """The older form that the manifest is written in, if it is."""
     defaults: Entry | None = None

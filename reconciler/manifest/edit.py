@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,21 @@ def write_addresses(path: Path, addresses: Mapping[Named, str]) -> tuple[Path, .
     if left and _lock(lockfile.beside(path), left):
         changed.append(lockfile.beside(path))
     return tuple(changed)
+
+
+def set_states(source: Source, names: Iterable[str], state: str) -> str:
+    """The text with this state at each of these machines that is written out in this file."""
+    found = [loc for name in names if (loc := _written_out(source, ("machines", name))) is not None]
+    text = source.text
+    for loc in sorted(found, key=lambda loc: -trail(source.node, loc)[-1][1].start_mark.index):
+        steps = trail(source.node, (*loc, "state"))
+        node = steps[len(loc)][1]
+        if len(steps) > len(loc) + 1:
+            there = steps[-1][1]
+            text = text[: there.start_mark.index] + state + text[_end(there) :]
+        elif isinstance(node, MappingNode):
+            text = _with_line(text, node, f"state: {state}")
+    return text
 
 
 def sources(path: Path) -> list[Source]:
@@ -78,7 +93,7 @@ def _edited(source: Source, addresses: Mapping[Loc, str]) -> str:
     for loc in sorted(addresses, key=lambda loc: -trail(source.node, loc)[-1][1].start_mark.index):
         node = trail(source.node, loc)[-1][1]
         if isinstance(node, MappingNode) and not _has(source, loc, addresses[loc]):
-            text = _with_address(text, node, f"address: {json.dumps(addresses[loc])}")
+            text = _with_line(text, node, f"address: {json.dumps(addresses[loc])}")
     return text
 
 
@@ -95,7 +110,7 @@ def _has(source: Source, loc: Loc, address: str) -> bool:
     raise ConfigError("there is another address already", where=f"{file}:{line}", hint=hint)
 
 
-def _with_address(text: str, node: MappingNode, line: str) -> str:
+def _with_line(text: str, node: MappingNode, line: str) -> str:
     """After `name` where there is one, else first; in the style of the mapping."""
     if node.flow_style:
         return _in_flow(text, node, line)

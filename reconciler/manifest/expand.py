@@ -12,7 +12,7 @@ def expand(fleet: Fleet, kinds: Mapping[str, AnyKind]) -> tuple[Resource, ...]:
 
     Raises ValueError where two resources share an address or one needs a kind that is not there: faults of a kind.
     """
-    resources = tuple(Resource(kind, spec) for kind in kinds.values() for spec in kind.expand(fleet))
+    resources = tuple(Resource.of(fleet, kind, spec) for kind in kinds.values() for spec in kind.expand(fleet))
     seen: set[Address] = set()
     for resource in resources:
         if resource.address in seen:

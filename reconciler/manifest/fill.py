@@ -70,4 +70,8 @@ def fill_defaults(defaults: Mapping[str, Any], machine: Mapping[str, Any], base:
 
 def _needed(defaults: Mapping[str, Any], machine: Mapping[str, Any]) -> dict[str, Any]:
     """The defaults that this machine does not overrule, so that an unused placeholder is no mistake."""
-    return {key: value for key, value in defaults.items() if key not in machine or isinstance(machine[key], dict)}
+    needed: dict[str, Any] = {key: value for key, value in defaults.items() if key not in machine}
+    for key, value in defaults.items():
+        if key in machine and isinstance(value, dict) and isinstance(machine[key], dict):
+            needed[key] = _needed(value, machine[key])
+    return needed

@@ -28,7 +28,7 @@ from reconciler.manifest.origin import Origins
 from reconciler.manifest.problems import Problems
 from reconciler.manifest.protocols import check_protocols, unused
 from reconciler.manifest.shape import keys
-from reconciler.manifest.source import read
+from reconciler.manifest.source import NOTHING, Texts, read
 
 
 @dataclass(frozen=True)
@@ -68,17 +68,18 @@ def load(
     environ: Mapping[str, str] | None,
     *,
     checksum: Checksum | None = None,
+    instead: Texts = NOTHING,
 ) -> Manifest:
-    """Reads a manifest and all that belongs to it. `environ` None leaves `${VAR}` alone.
+    """Reads a manifest and all that belongs to it. `environ` None leaves `${VAR}` alone; `instead` is read for files.
 
     Raises ManifestError with every problem.
     """
     problems = Problems()
-    root = read(path, str(path), problems)
+    root = read(path, str(path), problems, instead)
     if root is None:
         raise ManifestError(problems.sorted())
     model = fleet_model(kinds)
-    draft = assemble(root, problems, lockfile.beside(path), keys(model))
+    draft = assemble(root, problems, lockfile.beside(path), keys(model), instead)
     settle(draft, environ)
     check(draft, checksum)
     check_protocols(draft)

@@ -1,7 +1,7 @@
 """One YAML file: its plain data, and where each key and value of it stands."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ _HINTS = (
     ("could not find expected ':'", "write `key: value`"),
     ("expected <block end>", "indent the keys of one mapping, and the dashes of one list, alike"),
 )
+Texts = Mapping[Path, str]
+"""Texts that stand for those of files, by the whole paths of these."""
+NOTHING: Texts = {}
 # The parser takes quadratic time for these, long before it gives up.
 _TOO_DEEP = re.compile(r"(?:[\[{]\s*){100}|(?:[-?][ \t]+){100}")
 
@@ -84,9 +87,9 @@ def position(text: str, offset: int) -> tuple[int, int]:
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
-def read(path: Path, file: str, problems: Problems) -> Source | None:
-    """The file as data and positions, or None with the problems that prevent it."""
-    text = read_text(path, file, problems)
+def read(path: Path, file: str, problems: Problems, instead: Texts = NOTHING) -> Source | None:
+    """The file, or the text that stands for it, as data and positions, or None with the problems that prevent it."""
+    text = instead.get(path.resolve()) or read_text(path, file, problems)
     node = None if text is None else compose(text, file, problems)
     if text is None or node is None:
         return None

@@ -11,7 +11,9 @@ from e2e_harness import PEAQ, Yard
 from reconciler.adapters.http_api import HttpApi
 from reconciler.cli import health
 
-KEYS = ["name", "sync", "id", "rating", "score", "negative", "bond", "balance", "pairings", "tokenSeconds"]
+KEYS = [
+    "name", "sync", "id", "rating", "score", "negative", "bond", "balance", "pairings", "tokenSeconds", "successorOf"
+]  # fmt: skip
 
 
 def test_table_and_json_without_any_private_key(new_yard: Callable[..., Yard]) -> None:
@@ -80,6 +82,7 @@ async def ratings(url: str, count: int) -> dict[str, Any]:
     mcr = HttpApi("the MCR API", url)
     names = [SimpleNamespace(name=f"m{n}", address=f"0x{n:040x}") for n in range(count)]
     fleet = SimpleNamespace(operators={"default": SimpleNamespace(address="0x" + "1" * 40)}, machines=names)
+    fleet.identity_of = lambda machine: SimpleNamespace(did=f"did:peaq:{machine.address}")
     session: Any = SimpleNamespace(mcr=mcr, project=SimpleNamespace(fleet=fleet))
     try:
         return dict(await health._ratings(session, {f"m{n}": str(n) for n in range(count)}))

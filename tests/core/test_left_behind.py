@@ -10,9 +10,10 @@ from test_plan import Spec, Stage, Thing, at, chain_step
 from reconciler.core.address import Address
 from reconciler.core.change import Action, FieldChange
 from reconciler.core.fleet import Fleet, Guards, Machine
+from reconciler.core.graph import needs_of
 from reconciler.core.kind import Need, Resource, Strength
 from reconciler.core.observation import Absent, Present, Unreadable
-from reconciler.core.plan import Plan, build_plan, needs_of
+from reconciler.core.plan import Plan, build_plan
 from reconciler.core.removals import removal_refusals
 
 ADDRESS = "0x" + "1" * 40
@@ -205,3 +206,17 @@ def test_who_is_taken_off_a_list_counts_as_removed_and_once(deleted: int, droppe
     stage.observations[spec.address] = Present(str(dropped))
     found = removal_refusals(build_plan(stage.scene()), fleet(None), None)
     assert [f"deactivates {count} of" in refusal.message for refusal in found] == [True] * bool(count)
+
+
+@pytest.mark.parametrize(("seen", "waits"), [(Present("x"), True), (Absent(), False)])
+def test_who_leaves_for_anothers_sake_waits_for_all_of_that_other(seen: Any, waits: bool) -> None:
+    """And so does what follows from the leaving, while there is anybody to leave."""
+    stage = Stage().put("new", Unreadable("no answer")).put("list", Present("x"), value="y")
+    spec = Spec(Address("first", "f"), Need(at("list"), Strength.SOFT), wanted=False)
+    stage.resources.append(Resource(First(), spec, after="new"))
+    stage.observations[spec.address] = seen
+    changes = {str(change.address): change for change in build_plan(stage.scene()).changes}
+    reason = "waits for thing/new, which is blocked"
+    assert (changes["first/f"].reason == reason) is waits
+    assert (changes["thing/list"].reason == reason) is waits
+    assert (changes["thing/list"].action is Action.UPDATE) is not waits

@@ -20,6 +20,8 @@ IMPOSSIBLE = {
     ("wallet_funding", "absent"): "every account has a balance",
     ("dues", "absent"): "what is owed is at least nothing",
     ("dues", "differs"): "what is owed is read, never declared",
+    ("predecessor", "absent"): "who was never registered cannot be followed, and that is said",
+    ("predecessor", "differs"): "it is read, never changed",
     ("allowance", "blocked"): "where nothing can be paid, nothing has to be allowed",
     ("allowance", "absent"): "every account allows at least nothing",
     ("controller", "absent"): "it comes with the activation",

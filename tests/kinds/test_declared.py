@@ -31,6 +31,7 @@ NOBODY = {
             "machine_identity/removed-waits-for-its-record",
             "machine_identity/retired-by-its-machine-only",
             "machine_identity/retired",
+            "agent_pairing/retired-and-followed",
         )
     },
 }

@@ -118,6 +118,10 @@ V2 = """\
       verificationMethods: [{id: "#k", type: T, publicKeyMultibase: z}]
       authentication: ["#k"]
       serviceEndpoints: [{id: "#s", type: S, url: "https://s.example.com"}]
+  - name: m1-v2
+    protocol: v2
+    successorOf: m1
+    v2: {machineType: sensor, credentialSubject: "peaqos:v1:31338:0x1000000000000000000000000000000000000001:7:@m1"}
 """
 BARE = "  - {name: m3, key: {file: m3.key}, market: {machineType: robot, runtimeProfile: x}}\n"
 Explained = dict[str, dict[str, str]]
@@ -168,7 +172,7 @@ LINES = {
     ("machine_did/m1", "data_visibility"): "dataVisibility:",
 }
 """How the line begins, where it is not the field's own name."""
-ABOUT = [kind for kind in KINDS if kind not in ("registry", "dues")]
+ABOUT = [kind for kind in KINDS if kind not in ("registry", "dues", "predecessor")]
 
 
 @pytest.mark.parametrize("kind", ABOUT)
@@ -209,6 +213,7 @@ def test_no_kind_leaves_its_fields_to_chance(explained: tuple[Path, Explained]) 
         ("machine_nft/m3", "recipient", "fleet.lock.yaml:2"),
         ("machine_identity/m2", "status", BUILT_IN),
         ("machine_record/v2", "identityRef", "sites/a.yaml:39"),
+        ("machine_activation/m1-v2", "successorOf", "sites/a.yaml:52"),
     ],
 )
 def test_by_what_way_a_value_comes(address: str, field: str, source: str, explained: tuple[Path, Explained]) -> None:

@@ -93,7 +93,7 @@ async def _asked(session: Session, choice: Choice) -> Session:
         observation = found[resource.address]
         if isinstance(observation, Present) and _is_due(observation.state.seconds_left, choice):
             spec = replace(resource.spec, retired=str(observation.state.pairing.get("sessionId")))  # type: ignore[type-var]
-            marked[resource.address] = Resource(resource.kind, spec)
+            marked[resource.address] = replace(resource, spec=spec)
     changed = (*records, *(marked.get(resource.address, resource) for resource in tokens))
     return replace(session, project=replace(session.project, resources=changed, kinds=()))
 

@@ -29,6 +29,8 @@ STYLE = {
     "Unknown": "red",
 }
 COLUMNS = ("machine", "sync", "id", "MCR", "score", "bond", "balance", "agents", "token ends")
+FOLLOWS = "in place of"
+"""A column that is there where it says anything."""
 
 
 @click.command("status", cls=Command)
@@ -77,7 +79,8 @@ def _beside(unmanaged: Sequence[Address]) -> str:
 
 def _table(machines: list[Health]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in COLUMNS:
+    follows = any(machine.successor_of for machine in machines)
+    for column in (*COLUMNS, *([FOLLOWS] if follows else [])):
         table.add_column(column)
     for machine in machines:
         table.add_row(
@@ -90,6 +93,7 @@ def _table(machines: list[Health]) -> Table:
             _peaq(machine.balance),
             Text(", ".join(a if s == "active" else f"{a} {s}" for a, s in machine.pairings.items()) or "-"),
             ", ".join(_left(seconds) for seconds in machine.token_seconds.values()) or "-",
+            *([machine.successor_of or "-"] if follows else []),
         )
     return table
 

@@ -57,6 +57,8 @@ class Spec:
     """MachineSubscription, which takes the bond."""
     leaves: str = ""
     """Why the machine leaves the fleet, or "" where it does not."""
+    predecessor: str = ""
+    """DID of the machine whose place it takes, if it takes one's."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class MachineActivation(Kind[Spec, State]):
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         for machine, block, who in blocks(fleet):
-            operator = fleet.operator_of(machine).address or ""
+            operator, former = fleet.operator_of(machine).address or "", fleet.predecessor_of(machine)
             yield Spec(
                 Address(self.name, machine.name),
                 who,
@@ -93,6 +95,7 @@ class MachineActivation(Kind[Spec, State]):
                 block.max_bond,
                 fleet.network.contracts.at("machineSubscription"),
                 GONE[1] if machine.state == "retired" else "",
+                fleet.identity_of(former).did if former else "",
             )
 
     def check(self, fleet: Fleet) -> Iterable[Mistake]:
@@ -106,6 +109,8 @@ class MachineActivation(Kind[Spec, State]):
 
     def needs(self, spec: Spec) -> Iterable[Need]:
         if not spec.leaves:
+            if spec.predecessor:
+                yield Need(Address("predecessor", spec.address.name))
             yield Need(Address("dues", str(spec.who.activator)))
             if spec.who.activator.role == "operator":
                 yield Need(Address("allowance", spec.who.activator.name))
@@ -191,15 +196,18 @@ class MachineActivation(Kind[Spec, State]):
             "credentialSubject": text,
             "manufacturer": spec.manufacturer.lower(),
             "tier": TIERS[spec.tier],
+            **({"successorOf": spec.predecessor} if spec.predecessor else {}),
         }
 
     def subject(self, spec: Spec) -> str:
         return f"did:peaq:{spec.who.id}"
 
     def written(self, spec: Spec, field: str) -> Iterable[Loc]:
-        machine = ("machines", spec.address.name, "v2")
-        made_of = ((*machine, "credentialSubject"), (*machine, "machineType"))
-        return made_of if field == "did" else ((*machine, field),)
+        machine = ("machines", spec.address.name)
+        if field == "successorOf":
+            return ((*machine, field),)
+        made_of = ((*machine, "v2", "credentialSubject"), (*machine, "v2", "machineType"))
+        return made_of if field == "did" else ((*machine, "v2", field),)
 
     def outputs(self, spec: Spec, state: State) -> dict[str, object]:
         return {"id": spec.who.id}

@@ -1,0 +1,102 @@
+"""The v1 machine whose place a v2 machine takes: read, never changed, and held against the credential subject.
+
+What is on the chain for ever must be right before it is written.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from reconciler.core.address import Address
+from reconciler.core.change import FieldChange
+from reconciler.core.effects import Step
+from reconciler.core.fleet import Fleet, Machine, Mistake
+from reconciler.core.kind import Kind
+from reconciler.core.observation import Absent, Present, Unreadable
+from reconciler.core.ports import Reader
+from reconciler.core.succession import Forerunner
+from reconciler.core.v2 import MachineBlock, blocks
+
+SUBJECT_HINT = "begin it with {}; `fleetctl migrate plan` writes it"
+
+
+@dataclass(frozen=True)
+class Spec:
+    address: Address
+    machine: str
+    """What it is called in the manifest."""
+    account: str
+    said: Forerunner
+
+
+@dataclass(frozen=True)
+class State:
+    id: str
+
+
+class Predecessor(Kind[Spec, State]):
+    name = "predecessor"
+
+    def expand(self, fleet: Fleet) -> Iterable[Spec]:
+        for machine, block, _ in blocks(fleet):
+            former, said = fleet.predecessor_of(machine), Forerunner.read(block.subject)
+            if former is not None and said is not None and machine.state == "active":
+                yield Spec(Address(self.name, machine.name), former.name, former.address or "", said)
+
+    def check(self, fleet: Fleet) -> Iterable[Mistake]:
+        count = Counter(machine.successor_of for machine in fleet.active)
+        old = {machine.name: machine for machine in fleet.of("v1")}
+        for index, machine in enumerate(fleet.machines):
+            name, block = machine.successor_of, machine.section(MachineBlock)
+            if name is None:
+                continue
+            loc = ("machines", index, "successorOf")
+            if block is None:
+                hint = "take it out, or write `protocol: v2` and its v2 block"
+                yield Mistake(loc=loc, message="only a machine of protocol v2 takes the place of another", hint=hint)
+            elif name not in old:
+                hint = "name a machine of this file that lives by v1; take successorOf out once that entry is gone"
+                yield Mistake(loc=loc, message=f"no v1 machine is called `{name}` here", hint=hint)
+            elif machine.state == "active" and count[name] > 1:
+                hint = "keep one, or write `state: retired` at the others"
+                yield Mistake(loc=loc, message=f"another machine takes the place of `{name}` too", hint=hint)
+            else:
+                yield from _unsaid(fleet, index, old[name], block)
+
+    async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
+        (machine_id,) = await read.view("identityRegistry", "machineIdOfOwner(address)(uint256)", spec.account)
+        return Present(State(str(machine_id))) if machine_id else Absent()
+
+    def refuse(self, spec: Spec, state: State | None) -> str | None:
+        if state is None:
+            return f"{spec.machine} is not registered, so nothing can take its place"
+        if spec.account.lower() != spec.said.account.lower():
+            return f"its credentialSubject says account {spec.said.account}, and {spec.machine} is {spec.account}"
+        if state.id != spec.said.id:
+            return f"its credentialSubject says machine id {spec.said.id}, and {spec.machine} is {state.id}"
+        return None
+
+    def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:
+        return ()
+
+    def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
+        return ()
+
+    def subject(self, spec: Spec) -> str:
+        return spec.said.did
+
+    def equal(self, spec: Spec, state: State) -> str:
+        return f"takes the place of {spec.machine}, machine id {state.id}"
+
+
+def _unsaid(fleet: Fleet, index: int, former: Machine, block: MachineBlock) -> Iterator[Mistake]:
+    """Where the credential subject does not say whose place is taken, as far as that can be told without the chain."""
+    said, contracts = Forerunner.read(block.subject), fleet.network.contracts
+    known = (fleet.network.chain_id, (contracts.identity_registry or "").lower())
+    account = (former.address or "").lower()
+    right = said is not None and (said.chain_id, said.registry.lower()) == known
+    if not right or (said is not None and account and said.account.lower() != account):
+        wanted = Forerunner(*known, "<its id>", former.address or "<its address>").text
+        message = f"the credentialSubject does not say that it takes the place of `{former.name}`"
+        hint = SUBJECT_HINT.format(wanted)
+        yield Mistake(loc=("machines", index, "v2", "credentialSubject"), message=message, hint=hint)
