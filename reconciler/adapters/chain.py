@@ -1,6 +1,7 @@
 """The write side of a chain: estimates, fees, broadcast and receipts, over JSON-RPC."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,11 @@ STRANGE = (TypeError, ValueError, KeyError, AttributeError)
 NO_SENSE = "it answered with something of another shape"
 TIP_SHARE = 10
 """Fallback tip: a tenth of the base fee where the node does not suggest one."""
+PENDING = "pending"
+RECENT = 1.0
+"""Seconds for which what was read is good for others, too: nodes of one chain differ by as much."""
+TIP_RECENT = 10.0
+"""The same for the tip that a node suggests, which it makes from many blocks."""
 
 
 class RpcChain:
@@ -37,6 +43,9 @@ class RpcChain:
     def __init__(self, rpc: Rpc, contracts: ContractAddresses) -> None:
         self._rpc = rpc
         self._contracts = contracts
+        self._nonces: dict[str, tuple[float, int]] = {}
+        self._newest: tuple[float, Block] | None = None
+        self._suggested: tuple[float, int] | None = None
 
     async def _ask(self, method: str, *params: object) -> Any:
         try:
@@ -62,10 +71,20 @@ class RpcChain:
         return str(await self._ask("eth_getCode", address, "latest"))
 
     async def head(self, tag: str = "latest") -> Block:
+        asked = time.monotonic()
         block = await self._block(tag)
         if block is None:
             raise Unreachable(f"the node has no {tag} block")
+        if tag == "latest":
+            self._newest = asked, block
         return block
+
+    async def recent(self, number: int = 0) -> Block:
+        if self._newest is not None:
+            read, block = self._newest
+            if block.number >= number and time.monotonic() - read < RECENT:
+                return block
+        return await self.head()
 
     async def block(self, number: int) -> Block | None:
         return await self._block(hex(number))
@@ -82,26 +101,44 @@ class RpcChain:
                 int(found.get("baseFeePerGas") or "0x0", 16),
                 int(found["gasLimit"], 16),
                 tuple(found.get("transactions") or ()),
+                found["parentHash"],
             )
         except STRANGE:
             raise self._unusable("eth_getBlockByNumber", NO_SENSE) from None
 
     async def nonce(self, address: str, tag: str) -> int:
-        return await self._number("eth_getTransactionCount", address, tag)
+        asked = time.monotonic()
+        number = await self._number("eth_getTransactionCount", address, tag)
+        if tag == PENDING:
+            self._nonces[address] = asked, number
+        return number
+
+    async def next_nonce(self, address: str) -> int:
+        read, number = self._nonces.get(address, (0.0, 0))
+        if time.monotonic() - read < RECENT:
+            return number
+        return await self.nonce(address, PENDING)
 
     async def balance(self, address: str) -> int:
         return await self._number("eth_getBalance", address, "latest")
 
     async def fees(self) -> Fees:
         """Twice the base fee plus the tip; the plain gas price on a chain without EIP-1559."""
-        head = await self.head()
+        head = await self.recent()
         if head.base_fee == 0:
             return Fees(await self._number("eth_gasPrice"), None)
+        tip = await self._tip(head)
+        return Fees(2 * head.base_fee + tip, tip)
+
+    async def _tip(self, head: Block) -> int:
+        if self._suggested is not None and time.monotonic() - self._suggested[0] < TIP_RECENT:
+            return self._suggested[1]
         try:
             tip = await self._number("eth_maxPriorityFeePerGas")
         except Unreachable:
-            tip = head.base_fee // TIP_SHARE
-        return Fees(2 * head.base_fee + tip, tip)
+            return head.base_fee // TIP_SHARE
+        self._suggested = time.monotonic(), tip
+        return tip
 
     async def estimate(self, sender: str, call: Raw) -> Simulated:
         return await self._simulate("eth_estimateGas", sender, call, "latest")
@@ -122,6 +159,7 @@ class RpcChain:
             raise self._unusable(method, NO_SENSE) from None
 
     async def broadcast(self, raw: str) -> None:
+        self._nonces.clear()
         try:
             await self._rpc.call("eth_sendRawTransaction", raw)
         except RpcError as error:

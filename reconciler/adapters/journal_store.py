@@ -15,30 +15,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from reconciler.adapters.journal_schema import VERSION, blob_of, prepare
 from reconciler.core.errors import Corrupt, FleetError, JournalError
 from reconciler.core.ports import Entry, Label, Mined, Receipt, Sent
 
-VERSION = 2
 MEMORY = Path(":memory:")
 TOGETHER = 256
 """Writes that share one commit at most."""
+NUMBER = "(select id from transactions where hash = ?)"
 CORRUPT_HINT = "move it away and apply again: the world is read afresh, and nothing is done twice"
-SCHEMA = """
-create table if not exists transactions (
-  hash text primary key, sender text not null, signer text not null, nonce integer not null, raw blob not null,
-  gas integer not null, max_fee text not null, block integer, block_hash text, outcome text not null default 'pending'
-) without rowid;
-create table if not exists intents (
-  id integer primary key, address text not null, step text not null, hash text, request text,
-  outcome text not null default 'pending'
-);
-create index if not exists intents_by_hash on intents(hash);
-create index if not exists open_intents on intents(outcome) where outcome = 'pending';
-create table if not exists receipts (name text primary key, body text not null) without rowid;
-create table if not exists applied (
-  fleet text not null, address text not null, body text not null, primary key (fleet, address)
-) without rowid;
-"""
 Statement = tuple[str, Sequence[object]]
 
 
@@ -76,15 +61,9 @@ class JournalStore:
                 private_directory(path.parent)
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            db.execute("pragma journal_mode = wal")
-            db.execute("pragma synchronous = full")
-            version = db.execute("pragma user_version").fetchone()[0]
-            if version > VERSION:
+            if (version := prepare(db)) > VERSION:
                 message = f"{path} was written by a newer fleetctl (journal version {version})"
                 raise JournalError(message, hint="use that version, or a newer one")
-            if version < VERSION:
-                db.executescript(SCHEMA)
-                db.execute(f"pragma user_version = {VERSION}")
         except OSError as error:
             message = f"cannot write {path}: {error.strerror}"
             raise JournalError(message, hint="check the directory, or name another with --state") from None
@@ -93,20 +72,22 @@ class JournalStore:
         return db
 
     async def signed(self, sent: Sent) -> None:
-        raw = zlib.compress(bytes.fromhex(sent.raw[2:]), 9)
-        values = (sent.hash, sent.sender, sent.signer, sent.nonce, raw, sent.gas, str(sent.max_fee))
-        insert = "insert into transactions (hash, sender, signer, nonce, raw, gas, max_fee) values (?,?,?,?,?,?,?)"
-        intent = "insert into intents (address, step, hash) values (?,?,?)"
-        intents = [(intent, (label.address, label.step, sent.hash)) for label in sent.labels]
-        await self._write([(insert, values), *intents])
+        raw, tx_hash = zlib.compress(bytes.fromhex(sent.raw[2:]), 9), blob_of(sent.hash)
+        insert = "insert into transactions (hash, sender, signer, nonce) values (?,?,?,?)"
+        flying = f"insert into flying values ({NUMBER},?,?,?)"
+        intent = f"insert into intents (address, step, sent) values (?,?,{NUMBER})"
+        intents = [(intent, (label.address, label.step, tx_hash)) for label in sent.labels]
+        values = (tx_hash, sent.sender, sent.signer, sent.nonce)
+        await self._write([(insert, values), (flying, (tx_hash, raw, sent.gas, str(sent.max_fee))), *intents])
 
     async def mined(self, mined: Mined) -> None:
-        update = "update transactions set block = ?, block_hash = ? where hash = ?"
-        await self._write([(update, (mined.block, mined.block_hash, mined.hash))])
+        update = "update transactions set block = ? where hash = ?"
+        await self._write([(update, (mined.block, blob_of(mined.hash)))])
 
     async def settled(self, tx_hash: str, outcome: str) -> None:
-        tables = ("transactions", "intents")
-        await self._write([(f"update {table} set outcome = ? where hash = ?", (outcome, tx_hash)) for table in tables])
+        close = f"update intents set outcome = ? where sent = {NUMBER} and outcome = 'pending'"
+        landed, key = f"delete from flying where id = {NUMBER}", blob_of(tx_hash)
+        await self._write([(close, (outcome, key)), (landed, (key,))])
 
     async def requested(self, label: Label, request: str) -> int:
         insert = "insert into intents (address, step, request) values (?,?,?)"
@@ -121,18 +102,21 @@ class JournalStore:
 
     def unsettled(self) -> Sequence[Sent]:
         rows = self._read(
-            "select hash, sender, signer, nonce, raw, gas, max_fee from transactions where outcome = 'pending' "
-            "order by sender, nonce, length(max_fee), max_fee"
+            "select t.id, t.hash, t.sender, t.signer, t.nonce, f.raw, f.gas, f.max_fee from flying f "
+            "join transactions t on t.id = f.id order by t.sender, t.nonce, length(f.max_fee), f.max_fee"
         )
-        return [self._sent(row) for row in rows]
+        return [self._sent(*row) for row in rows]
 
-    def _sent(self, row: Sequence[object]) -> Sent:
-        tx_hash, sender, signer, nonce, raw, gas, max_fee = row
-        labels = self._read("select address, step from intents where hash = ? order by id", tx_hash)
-        assert isinstance(raw, bytes) and isinstance(nonce, int) and isinstance(gas, int)
+    def _sent(self, number: object, tx_hash: object, sender: object, signer: object, *rest: object) -> Sent:
+        nonce, raw, gas, max_fee = rest
+        # The intents of a transaction are as open as it is.
+        query = "select address, step from intents where sent = ? and outcome = 'pending' order by id"
+        labels = self._read(query, number)
+        assert isinstance(tx_hash, bytes) and isinstance(raw, bytes)
+        assert isinstance(nonce, int) and isinstance(gas, int)
         text = "0x" + zlib.decompress(raw).hex()
         steps = tuple(Label(str(address), str(step)) for address, step in labels)
-        return Sent(str(tx_hash), str(sender), str(signer), nonce, text, steps, gas, int(str(max_fee)))
+        return Sent(f"0x{tx_hash.hex()}", str(sender), str(signer), nonce, text, steps, gas, int(str(max_fee)))
 
     def unanswered(self) -> Sequence[tuple[int, Label, str]]:
         rows = self._read(
@@ -170,8 +154,9 @@ class JournalStore:
 
     def entries(self, limit: int = 1000) -> Sequence[Entry]:
         rows = self._read(
-            "select i.id, i.address, i.step, i.outcome, i.hash, i.request, t.signer, t.nonce, t.block from intents i "
-            "left join transactions t on t.hash = i.hash order by i.id desc limit ?",
+            "select i.id, i.address, i.step, i.outcome, iif(t.id, '0x' || lower(hex(t.hash)), null), i.request, "
+            "t.signer, t.nonce, t.block from intents i left join transactions t on t.id = i.sent "
+            "order by i.id desc limit ?",
             limit,
         )
         return [Entry(*row) for row in rows]  # type: ignore[arg-type]

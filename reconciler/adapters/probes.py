@@ -1,7 +1,7 @@
 """What a chain can do, judged by calls and not by code: precompiles may have none, and accounts may have some."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.adapters import abi, reverts
@@ -14,7 +14,24 @@ from reconciler.core.fleet import ROLES, Network, Protocol
 
 NOBODY = "0x00000000000000000000000000000000f1ee7c71"
 BLOCK_NUMBER = "getBlockNumber()(uint256)"
+CHAIN_ID = "getChainId()(uint256)"
 READ_ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
+
+ASKING: Mapping[Protocol, Mapping[str, tuple[str, tuple[object, ...]]]] = {
+    "v1": {
+        "identityRegistry": ("minBond()(uint256)", ()),
+        "identityStaking": ("paused()(bool)", ()),
+        "machineNft": ("paused()(bool)", ()),
+    },
+    "v2": {
+        "infoDesk": ("peaqToken()(address)", ()),
+        "machineRegistry": ("computeTokenId(string,bytes)(uint256)", ("", b"")),
+        "machineStateAndSync": ("isTechnicalPausedGlobal()(bool)", ()),
+        "machineSubscription": ("isEconomicAuthority()(bool)", ()),
+        "crossChainMirror": ("isHomedLocally(uint256)(bool)", (0,)),
+    },
+}
+"""What each contract of a protocol answers if it is there and is the one it is taken for."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,33 @@ async def probe(
     chain: RpcChain, rpc: Rpc, network: Network, protocols: Sequence[Protocol], operators: Sequence[str]
 ) -> Abilities:
     """Raises ConfigError where the chain is another one or a contract is missing, Unreachable where none answers."""
+    block = (await chain.recent()).number
+    answered, batch = await asyncio.gather(_answered(rpc, network, protocols, block), _batch(chain, operators, block))
+    # What one packed call shows need not be asked one by one; what it does not show is named.
+    return Abilities(answered or await _one_by_one(chain, rpc, network, protocols, block), batch)
+
+
+async def _answered(rpc: Rpc, network: Network, protocols: Sequence[Protocol], block: int) -> bool:
+    """True where Multicall is on the right chain and gets an answer from every contract."""
+    at = network.contracts
+    if at.multicall is None:
+        return False
+    views = Views(rpc, at.multicall, block)
+    asked = [(at.at(role), *asking) for protocol in protocols for role, asking in ASKING[protocol].items()]
+    try:
+        chain_id, *answers = await asyncio.gather(
+            views.read(at.multicall, abi.question(CHAIN_ID, ())),
+            *(views.read(address, abi.question(function, args)) for address, function, args in asked),
+            *([_did(views, network)] if "v1" in protocols else []),
+        )
+        found = answers[: len(asked)]
+        return abi.results(CHAIN_ID, chain_id or b"") == (network.chain_id,) and all(found)
+    except (Rejected, Unreachable, ConfigError, ValueError):
+        return False
+
+
+async def _one_by_one(chain: RpcChain, rpc: Rpc, network: Network, protocols: Sequence[Protocol], block: int) -> bool:
+    """Whether Multicall can be used. Raises as `probe`."""
     chain_id = await chain.chain_id()
     if chain_id != network.chain_id:
         raise ConfigError(
@@ -35,10 +79,9 @@ async def probe(
             hint="correct network or its rpcUrl",
         )
     await _contracts(chain, network, protocols)
-    block = (await chain.head()).number
     if "v1" in protocols:
         await _did(Views(rpc, None, block), network)
-    return Abilities(await _multicall(rpc, network, block), await _batch(chain, operators, block))
+    return await _multicall(rpc, network, block)
 
 
 async def _contracts(chain: RpcChain, network: Network, protocols: Sequence[Protocol]) -> None:
@@ -79,4 +122,5 @@ async def _multicall(rpc: Rpc, network: Network, block: int) -> bool:
 
 async def _batch(chain: RpcChain, operators: Sequence[str], block: int) -> bool:
     empty = chain.pack([])
-    return all([not (await chain.dry_run(operator, empty, block)).revert for operator in operators])
+    tried = await asyncio.gather(*(chain.dry_run(operator, empty, block) for operator in operators))
+    return all(not outcome.revert for outcome in tried)

@@ -1,7 +1,7 @@
 """Contract reads in bulk: all that is awaited together goes through Multicall3, pinned to one block."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,9 @@ from reconciler.core.ports import Block
 GET_BALANCE = "getEthBalance(address)(uint256)"
 GROUP = 400
 """Members of one aggregate3: well under the gas caps that nodes put on eth_call."""
+LIKELY = 200
+"""Questions that are asked of the next block together with its first one, since they are likely to come again."""
+Question = tuple[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,23 @@ class _Waiting:
     data: bytes
     future: asyncio.Future[bytes]
 
+    @property
+    def question(self) -> Question:
+        return self.to, self.data
+
 
 class Views:
     """Reads at one block. `multicall` is None where it cannot be used: then each read is an eth_call of its own."""
 
-    def __init__(self, rpc: Rpc, multicall: str | None, block: int, moment: int = 0) -> None:
+    def __init__(
+        self, rpc: Rpc, multicall: str | None, block: int, moment: int = 0, likely: Iterable[Question] = ()
+    ) -> None:
         self._rpc = rpc
         self._multicall = multicall
+        self._likely = dict.fromkeys(likely)
+        self._ahead: dict[Question, asyncio.Future[bytes]] = {}
+        self.asked: dict[Question, None] = dict(self._likely)
+        """What was asked of this block, or may be asked still; no more of it is kept than can be asked ahead."""
         self.block = block
         self.moment = moment
         """The block's time, in seconds since the epoch."""
@@ -41,9 +54,13 @@ class Views:
         """Returned bytes. Rejected for a revert with a reason; Unreachable for anything that is not an answer."""
         if self._multicall is None:
             return await self._single(to, data)
+        if len(self.asked) <= LIKELY:
+            self.asked[to, data] = None
+        if (to, data) in self._ahead:
+            return await asyncio.shield(self._ahead[to, data])
         loop = asyncio.get_running_loop()
         if not self._waiting:
-            loop.call_soon(self._flush)
+            loop.call_soon(self._flush_after, 0)
         waiting = _Waiting(to, data, loop.create_future())
         self._waiting.append(waiting)
         return await waiting.future
@@ -60,12 +77,32 @@ class Views:
         except (TypeError, ValueError):
             raise Unreachable("eth_getBalance was answered with something of another shape") from None
 
+    def _flush_after(self, before: int) -> None:
+        """Send what waits once nothing more comes: those who are asked together do not all ask in the same instant."""
+        if before < len(self._waiting) < GROUP:
+            asyncio.get_running_loop().call_soon(self._flush_after, len(self._waiting))
+        else:
+            self._flush()
+
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = [*self._waiting, *self._foreseen()], []
         for start in range(0, len(waiting), GROUP):
             task = asyncio.ensure_future(self._deliver(waiting[start : start + GROUP]))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _foreseen(self) -> list[_Waiting]:
+        """What of the questions before is not asked yet, to travel with those that are."""
+        likely, self._likely = self._likely, {}
+        if len(self._waiting) + len(likely) > GROUP:
+            return []
+        now, loop = {waiting.question for waiting in self._waiting}, asyncio.get_running_loop()
+        found = [_Waiting(to, data, loop.create_future()) for to, data in likely if (to, data) not in now]
+        for waiting in found:
+            # Perhaps nobody ever asks.
+            waiting.future.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._ahead[waiting.question] = waiting.future
+        return found
 
     async def _deliver(self, group: Sequence[_Waiting]) -> None:
         try:
@@ -117,7 +154,10 @@ class Outlook:
     def at(self, block: Block) -> Views:
         # By hash: after a reorganisation another block has the same number.
         if self._views is None or self._head != block.hash:
-            self._head, self._views = block.hash, Views(self._rpc, self._multicall, block.number, block.timestamp)
+            asked = self._views.asked if self._views is not None else {}
+            likely = asked if len(asked) <= LIKELY else {}
+            self._head = block.hash
+            self._views = Views(self._rpc, self._multicall, block.number, block.timestamp, likely)
         return self._views
 
 

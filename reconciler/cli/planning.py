@@ -80,11 +80,12 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
     now = world.clock.now() if wishes.at is None else wishes.at
     held = holding.held(project.fleet, now, ignore_windows=wishes.ignore_windows)
     reader = await world.snapshot(0)
-    observations, fees, (strays, left_out, unseen), advised = await asyncio.gather(
+    observations, fees, (strays, left_out, unseen), advised, _ = await asyncio.gather(
         observe_all(resources, reader, tick),
         world.chain.fees(),
         _strays(project, wishes, scope, reader),
         advice(project.kinds, project.fleet, reader),
+        _prefetched(project, reader),
     )
     meet(project, strays)
     scene = Scene(
@@ -195,6 +196,12 @@ def _pacing(plan: Plan) -> list[str]:
         return []
     minutes = -(-max(codes.values()) * PERIOD // 60)
     return [f"TOTP pacing: {codes.total()} code{'s'[: codes.total() > 1]}, about {minutes} min"]
+
+
+async def _prefetched(project: Project, reader: Reader) -> None:
+    """Ask with everything else for what is wanted last: who is to pay is mostly an operator."""
+    accounts = [operator.address or "" for operator in project.fleet.operators.values()]
+    await asyncio.gather(*(reader.balance(account) for account in accounts), return_exceptions=True)
 
 
 async def _balances(session: Session, plan: Plan, reader: Reader) -> dict[Signer, int]:

@@ -39,7 +39,7 @@ class Finding:
 
 async def chain_findings(session: Session) -> list[Finding]:
     """Cheap enough for every plan. That the chain is the right one and the contracts are there is known already."""
-    head = await session.world.chain.head()
+    head = await session.world.chain.recent()
     behind = time.time() - head.timestamp
     # A development chain may mine only when there is something to mine, so its age says nothing.
     skewed = -behind > SKEW_SECONDS or (session.project.fleet.network.live and behind > SKEW_SECONDS)

@@ -223,7 +223,7 @@ async def _caught_up(chain: RpcChain, block: int) -> Block:
     """The newest block, once it is at least `block`."""
     seen, moved, begun = -1, 0.0, time.monotonic()
     while True:
-        now, head = time.monotonic(), await chain.head()
+        now, head = time.monotonic(), await chain.recent(block)
         if head.number >= block:
             return head
         if head.number != seen:

@@ -140,6 +140,8 @@ class Block:
     gas_limit: int
     transactions: tuple[str, ...] = ()
     """Hashes."""
+    parent: str = ""
+    """Hash of the block before it."""
 
 
 @dataclass(frozen=True)
@@ -202,8 +204,16 @@ class Chain(Protocol):
     """Write side of a chain. Every method raises Unreachable where no clear answer came."""
 
     async def head(self, tag: str = "latest") -> Block: ...
+    async def recent(self, number: int = 0) -> Block:
+        """The newest block as somebody read it just now, if it is at least `number`; else as it is read now."""
+        ...
+
     async def block(self, number: int) -> Block | None: ...
     async def nonce(self, address: str, tag: str) -> int: ...
+    async def next_nonce(self, address: str) -> int:
+        """That of its next transaction, as somebody read it just now where nothing was sent since."""
+        ...
+
     async def balance(self, address: str) -> int: ...
     async def fees(self) -> Fees: ...
     async def estimate(self, sender: str, call: Raw) -> Simulated:

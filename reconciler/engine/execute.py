@@ -202,6 +202,7 @@ class Execution:
             if error.reason not in effect.declines:
                 raise
             # Waiting for codes takes its time: what is missing now is not what was missing then.
+            await self._world.chain.head()
             now = await self._judge(resource)
             others = [step.effect.otherwise for step in now.steps if isinstance(step.effect, CodedRequest)]
             if now.action is Action.NO_OP:

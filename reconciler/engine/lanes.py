@@ -173,7 +173,7 @@ class Lane:
 
     async def _know_nonce(self) -> int:
         if self._nonce is None:
-            self._nonce = await self._world.chain.nonce(self._world.keyring.address(self._signer), "pending")
+            self._nonce = await self._world.chain.next_nonce(self._world.keyring.address(self._signer))
         return self._nonce
 
     async def _signed(self, part: _Part, nonce: int, fees: Fees) -> Sent:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from reconciler.core.errors import Ambiguous, FleetError, Rejected, Unreachable
 from reconciler.core.ports import Block, Mined, Sent
 from reconciler.engine.events import Event, Stage
-from reconciler.engine.world import LINGER, World
+from reconciler.engine.rhythm import Rhythm
+from reconciler.engine.world import World
 
 FIRST, LONGEST = 0.02, 0.5
-"""Seconds between polls: short at first, since a dev node answers at once, and where the next block is due."""
+"""Seconds between looks while depth is waited for."""
 OVERTAKEN = "overtaken"
 CHECK_AFTER = 8.0
 """Seconds without news after which each waiting transaction is looked up by itself and, if need be, sent again."""
@@ -22,6 +23,8 @@ SHRUNK_SECONDS = 3.0
 """Below a block that held a transaction of ours for so long, a chain is taken to have lost it, and not to be late."""
 LOOKS, LOOK_AGAIN = 3, 1.0
 """Times, and seconds between them, before a nonce counts as taken by somebody else."""
+TOGETHER = 0.03
+"""Seconds to wait for others who looked at the world, too: the same answer is for all of them."""
 RESETTLE = 5
 """Times that transactions are chased through reorgs before we give up for now."""
 
@@ -50,34 +53,6 @@ class Flight:
         return "done" if self.mined.ok else "failed"
 
 
-class Rhythm:
-    """When to look for the next block: often just after something happened, and when the next one is due."""
-
-    def __init__(self) -> None:
-        self._stirred = 0.0
-        self._seen: tuple[int, float] | None = None
-        self._due: float | None = None
-
-    def stir(self, now: float) -> None:
-        """Something was sent: where blocks follow transactions, one comes at once."""
-        self._stirred = now
-
-    def block(self, number: int, now: float) -> None:
-        """A new block was seen. It may have come a little earlier, so the next one is awaited a little early too."""
-        self._stirred, self._due = now, None
-        if self._seen is not None and number > self._seen[0]:
-            self._due = now + (now - self._seen[1]) / (number - self._seen[0]) - FIRST
-        self._seen = number, now
-
-    def pause(self, now: float) -> float:
-        """Longer as it stays quiet, but never past the moment at which the next block is due."""
-        if self._due is not None and self._due <= now:
-            self._stirred, self._due = self._due, None
-        quiet = now - self._stirred
-        wanted = quiet / 2 if self._due is None else min(quiet, self._due - now)
-        return max(FIRST, min(wanted, LONGEST))
-
-
 class Watch:
     """Follows every transaction of a run. Waits are bounded by the settings' timeout."""
 
@@ -98,7 +73,7 @@ class Watch:
     async def ready(self) -> None:
         """Note where the chain stands. Must precede a broadcast, so that no block is missed."""
         if self._last is None:
-            self._last = await self._world.chain.head()
+            self._last = await self._world.chain.recent()
 
     async def included(self, sents: list[Sent], bump: Bump | None = None) -> Mined:
         """The receipt of one of `sents`, which share a nonce.
@@ -134,7 +109,7 @@ class Watch:
                 waiting = len(self._flying)
                 await self._bump_stuck()
             except Unreachable:
-                self._rhythm.stir(clock.now() - LONGEST)
+                self._rhythm.nothing(clock.now())
             except Exception as error:
                 # Nobody else would wake those who wait.
                 self._give_up(error)
@@ -143,28 +118,40 @@ class Watch:
 
     async def _look(self) -> None:
         """Read the blocks that are new since the last look."""
+        clock, asked = self._world.clock, self._world.clock.now()
         head, last = await self._world.chain.head(), self._last
         if last is not None and head.hash == last.hash:
+            self._rhythm.nothing(asked)
             return
-        self._rhythm.block(head.number, self._world.clock.now())
-        first = head.number if last is None else min(last.number, head.number)
-        between = (self._world.chain.block(n) for n in range(first, head.number))
-        blocks = [*await asyncio.gather(*between), head]
-        if last is not None and not any(block and block.hash == last.hash for block in blocks):
-            await self._reorganised()
+        self._rhythm.block(last, head, clock.now())
+        blocks = await self._since(last, head)
         late = False
         for block in blocks:
-            if block is not None and any(h in self._flying for h in block.transactions):
+            if any(h in self._flying for h in block.transactions):
                 await self._land(await self._world.chain.receipts(block))
                 late |= any(h in self._flying for h in block.transactions)
         if last is None or not late:
             # Else the node shows the block before its receipts: the same blocks are read again.
             self._last = head
 
+    async def _since(self, last: Block | None, head: Block) -> list[Block]:
+        """What is new up to `head`, lowest first. Where that does not stand upon `last`, all is looked up again."""
+        if last is None or head.parent == last.hash:
+            return [head]
+        between = (self._world.chain.block(number) for number in range(last.number + 1, head.number))
+        blocks = [*await asyncio.gather(*between), head]
+        first = blocks[0]
+        if first is not None and first.parent != last.hash:
+            blocks = [await self._world.chain.block(min(last.number, head.number)), *blocks]
+            await self._reorganised()
+        return [block for block in blocks if block is not None]
+
     async def _land(self, found: Mapping[str, Mined]) -> None:
         ours = {tx_hash: mined for tx_hash, mined in found.items() if tx_hash in self._flying}
         # Together: one commit of the journal, and those who wait go on at the same moment.
         await asyncio.gather(*(self._world.journal.mined(mined) for mined in ours.values()))
+        if ours:
+            self._rhythm.stir(self._world.clock.now())
         for tx_hash, mined in ours.items():
             flight = self._flying.get(tx_hash)
             if flight is None:
@@ -227,6 +214,8 @@ class Watch:
         """Transactions whose block is gone go back into flight with the same bytes."""
         self._world.emit(Event(Stage.WAITING, text="the chain was reorganised; looking at every transaction again"))
         self.turns += 1
+        # Nobody goes on with what was the newest block until now.
+        await self._world.chain.head()
         landed, self._landed = self._landed, []
         found = await self._world.chain.mined([f.mined.hash for f in landed if f.mined])
         for flight in landed:
@@ -264,19 +253,16 @@ class Watch:
         """Look now and then whether what was mined is there still: who waits for a service waits for that, too."""
         while True:
             await self._world.clock.sleep(GUARD_SECONDS)
-            with suppress(FleetError):
-                await self.steady()
+            # While something flies, every new block is held against the one before.
+            if not self._flying:
+                with suppress(FleetError):
+                    await self.steady()
 
     async def _steady(self) -> None:
-        await asyncio.sleep(LINGER)
+        await asyncio.sleep(TOGETHER)
         # From here on it may be too early for newcomers: they start the next one.
         self._check = None
-        if self._landed:
-            last = max((f.mined for f in self._landed if f.mined), key=lambda mined: mined.block)
-            block = await self._world.chain.block(last.block)
-            # While the newest of them is there, so are those below it.
-            if block is None or block.hash != last.block_hash:
-                await self._reorganised()
+        await self._reorganised_if_moved()
         while any(flight.landed.done() for flight in self._flying.values()):
             await self._world.clock.sleep(FIRST)
 
@@ -291,18 +277,19 @@ class Watch:
             if not self._landed:
                 return
             await self._deep_enough(max(f.mined.block for f in self._landed if f.mined))
-            await self._reorganised_if_any_moved()
+            await self._reorganised_if_moved()
             if not self._flying:
                 await self._close()
                 return
         raise Ambiguous("the chain keeps reorganising", hint="apply again later to settle what was sent")
 
-    async def _reorganised_if_any_moved(self) -> None:
-        """What is in a block stays as it was for as long as the block has its hash."""
-        hashes = {f.mined.block: f.mined.block_hash for f in self._landed if f.mined}
-        blocks = await asyncio.gather(*(self._world.chain.block(number) for number in hashes))
-        now = {block.number: block.hash for block in blocks if block is not None}
-        if any(f.mined and now.get(f.mined.block) != f.mined.block_hash for f in self._landed):
+    async def _reorganised_if_moved(self) -> None:
+        """What is in a block stays as it was for as long as the block has its hash, and so do those below it."""
+        if not self._landed:
+            return
+        newest = max((f.mined for f in self._landed if f.mined), key=lambda mined: mined.block)
+        block = await self._world.chain.block(newest.block)
+        if block is None or block.hash != newest.block_hash:
             await self._reorganised()
 
     async def _close(self) -> None:
@@ -312,15 +299,16 @@ class Watch:
 
     async def _deep_enough(self, block: int) -> None:
         settings, clock = self._world.settings, self._world.clock
+        deep = block + ((settings.depth or 1) - 1 if settings.tag is None else 0)
         end, moved = clock.now() + settings.timeout, clock.now()
         seen, pause, shrunk = -1, FIRST, clock.now() + SHRUNK_SECONDS
         while True:
-            latest = await self._world.chain.head()
+            latest = await self._world.chain.recent(deep)
             if latest.number < block and clock.now() >= shrunk:
                 # It was that high once. Whether our blocks are gone is for the caller to find out.
                 return
             head = latest if settings.tag is None else await self._world.chain.head(settings.tag)
-            if head.number >= block + ((settings.depth or 1) - 1 if settings.tag is None else 0):
+            if head.number >= deep:
                 return
             if latest.number != seen:
                 seen, moved = latest.number, clock.now()

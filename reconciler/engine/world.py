@@ -95,5 +95,5 @@ class Gauge:
         return await asyncio.shield(self._reading)
 
     async def _read(self) -> tuple[int, Fees]:
-        head, fees = await asyncio.gather(self._world.chain.head(), self._world.chain.fees())
-        return head.gas_limit, fees
+        head = await self._world.chain.recent()
+        return head.gas_limit, await self._world.chain.fees()

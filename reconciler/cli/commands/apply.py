@@ -141,7 +141,7 @@ async def _apply(
             await approval.check(session)
             planned = await _plan(options, session, wishes, relay)
             if await _settled_earlier(options, session, planned, wishes, relay):
-                planned = await _plan(options, session, wishes, relay)
+                planned = await _plan_again(options, session, wishes, relay)
             if options.record.heard:
                 options.record.plan(plan_data(session, planned), "apply")
             if options.text:
@@ -155,7 +155,7 @@ async def _apply(
                 if not result.reorged:
                     break
                 # What was read from blocks that are gone may be wrong now: look at everything again.
-                planned = await _plan(options, session, wishes, relay)
+                planned = await _plan_again(options, session, wishes, relay)
                 _check(options, session, planned, wishes)
                 result = result.then(await run(options, session, planned, relay))
             code = exit_code(planned, result)
@@ -215,6 +215,12 @@ async def _plan(options: Options, session: Session, wishes: Wishes, relay: Relay
         return planned
     scene = replace(planned.scene, denials={**planned.scene.denials, **denials})
     return replace(planned, plan=wishes.narrow(build_plan(scene), scene), scene=scene)
+
+
+async def _plan_again(options: Options, session: Session, wishes: Wishes, relay: Relay) -> Planned:
+    """A plan that sees what was done until now, in however new a block."""
+    await session.chain.head()
+    return await _plan(options, session, wishes, relay)
 
 
 async def _settled_earlier(options: Options, session: Session, planned: Planned, wishes: Wishes, relay: Relay) -> bool:

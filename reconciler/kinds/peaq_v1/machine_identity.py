@@ -80,10 +80,10 @@ class MachineIdentity(Kind[Spec, State]):
         (machine_id,) = await read.view("identityRegistry", "machineIdOfOwner(address)(uint256)", spec.account)
         if not machine_id:
             return Absent()
-        _, _, exists, status = await read.view(
-            "identityRegistry", "getVerificationInfo(uint256)(address,address,bool,uint8)", machine_id
+        asked = ("getVerificationInfo(uint256)(address,address,bool,uint8)", "operatorOf(uint256)(address)")
+        (_, _, exists, status), (operator,) = await read.together(
+            read.view("identityRegistry", question, machine_id) for question in asked
         )
-        (operator,) = await read.view("identityRegistry", "operatorOf(uint256)(address)", machine_id)
         if not exists:
             return Unreadable(f"the registry knows id {machine_id} for {spec.account} and also denies it")
         if spec.leaves and STATUS.get(status) == "deactivated":

@@ -100,7 +100,8 @@ class OperatorDid(Kind[Spec, State]):
                 yield Need(output.address, Strength.SOFT)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
-        own, listed = await read.attribute(spec.account, "machineId"), await read.attribute(spec.account, "machines")
+        found = await read.attributes(spec.account, ("machineId", "machines"))
+        own, listed = found["machineId"], found["machines"]
         if own is None and listed is None and spec.machine_id is not None:
             return Absent()
         return Present(State(own, listed, await _left(spec, read, listed)))
@@ -130,7 +131,9 @@ class OperatorDid(Kind[Spec, State]):
         signer = Signer("operator", spec.address.name)
         function, deposit = (ADD, spec.deposit) if observed is None else (UPDATE, 0)
         args = (spec.account, name.encode(), value, FOREVER)
-        gas = 1_000_000 if name == "machines" else 250_000
+        # The list is long where it is not known yet.
+        size = (len(value) if isinstance(value, str) else CAPACITY) if name == "machines" else 0
+        gas = 250_000 + 750_000 * size // CAPACITY
         return ChainCall(signer, "did", function, args, deposit=deposit, gas=gas, purpose="deposit")
 
     async def members(self, operator: str, fleet: Fleet, read: Reader) -> Iterable[str]:

@@ -34,9 +34,13 @@ class Registry(Kind[Spec, State]):
             yield Spec(Address(self.name, "v1"))
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
-        (bond,) = await read.view("identityRegistry", "minBond()(uint256)")
-        (staking,) = await read.view("identityStaking", "paused()(bool)")
-        (nft,) = await read.view("machineNft", "paused()(bool)")
+        (bond,), (staking,), (nft,) = await read.together(
+            (
+                read.view("identityRegistry", "minBond()(uint256)"),
+                read.view("identityStaking", "paused()(bool)"),
+                read.view("machineNft", "paused()(bool)"),
+            )
+        )
         return Present(State(bond, staking, nft))
 
     def refuse(self, spec: Spec, state: State | None) -> str | None:
