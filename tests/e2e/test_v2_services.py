@@ -54,7 +54,7 @@ def test_a_retired_machine_leaves_its_pairings_and_its_record(new_yard: MakeYard
     token, number = yard.token("a"), record(yard, "a")["id"]
     yard.machine("a")["state"] = "retired"
     did(yard)
-    assert yard.world.markets("GET", f"/machines/{number}").json()["status"] == "archived"
+    assert yard.world.markets("GET", f"/machines/{number}").json()["item"]["status"] == "archived"
     assert yard.search(token) != 201
     assert (chained(yard, "a").paused, chained(yard, "b").paused) == (True, False)
     assert yard.search(yard.token("b")) == 201

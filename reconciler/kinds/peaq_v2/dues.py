@@ -6,8 +6,6 @@ It is read when planning, and what is paid is what was planned: a price that ris
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from eth_hash.auto import keccak
-
 from reconciler.core.address import Address
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import Signer, Step
@@ -20,6 +18,8 @@ from reconciler.core.ports import Reader
 from reconciler.core.v2 import TERMINATED, TIERS, due, owner_of, serving, subscription_of
 
 VOUCHERS, REWARDS = "pendingVoucherCredit", "pendingBondingReward"
+SUBSCRIPTION = bytes.fromhex("32e459f82469a36e51987804a9d51db869e28dcc5ab0ec708b4fb9ad54ba2c1d")
+"""Keccak-256 of MACHINE_SUBSCRIPTION, by which the InfoDesk knows it."""
 NO_PRICE = "PriceNotAvailable"
 
 
@@ -145,7 +145,7 @@ async def _obstacle(spec: Spec, read: Reader) -> str:
     (authority,) = await read.view("machineSubscription", "isEconomicAuthority()(bool)")
     (paused,) = await read.view("machineStateAndSync", "isTechnicalPausedGlobal()(bool)")
     (token,) = await read.view("infoDesk", "peaqToken()(address)")
-    (peer,) = await read.view("infoDesk", "peer(bytes32)(address)", keccak(b"MACHINE_SUBSCRIPTION"))
+    (peer,) = await read.view("infoDesk", "peer(bytes32)(address)", SUBSCRIPTION)
     if not authority:
         return "this chain does not take bonds and renewals now: it is not the economic authority"
     if paused:
