@@ -16,7 +16,6 @@ from typing import Any
 
 import httpx
 from chaos_cases import (
-    EDITS,
     WORKERS,
     Bench,
     Case,
@@ -30,6 +29,7 @@ from chaos_cases import (
     summed,
 )
 from chaos_faults import DISASTERS, Script, pending_and_lost, scripted, table
+from chaos_v1 import V1Fleet
 from e2e_harness import World
 from platformdirs import user_cache_path
 
@@ -54,7 +54,7 @@ def case_of(name: str, seed: int, points: tuple[list[str], list[str]]) -> Case:
     if name == "pending and lost":
         return pending_and_lost
     if name == "script":
-        edits, disasters = sorted(EDITS), sorted(DISASTERS)
+        edits, disasters = sorted(V1Fleet.EDITS), sorted(DISASTERS)
         chosen = dice.sample(edits, dice.randint(0, 4)), dice.choices(disasters, k=dice.randint(0, 4))
         return scripted(Script(seed, dice.randint(1, 3), dice.randint(1, 2), *chosen))
     return table()[name]

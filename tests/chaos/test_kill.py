@@ -2,21 +2,29 @@
 
 from collections.abc import Sequence
 
-from chaos_cases import CHAINS, Report, Run, all_well, chain_of_kills, killed_edits, random_instants, spread
+from chaos_cases import CHAINS, Report, Run, all_well, chain_of_kills, killed_edits, of, random_instants, spread
+from chaos_fleet import Fleet
+from chaos_v1 import V1Fleet
 
 Points = tuple[list[str], list[str]]
 
 
 def test_every_point_of_every_kind(run: Run, points: Points) -> None:
+    struck_at_every_point(run, points, V1Fleet)
+
+
+def struck_at_every_point(run: Run, points: Points, profile: type[Fleet]) -> None:
     made, edited = points
-    making = [("making", seed, chain_of_kills(part)) for seed, part in enumerate(spread(made, CHAINS))]
-    editing = [("editing", seed, killed_edits(part)) for seed, part in enumerate(spread(edited, CHAINS // 2))]
+    making = [("making", seed, of(profile, chain_of_kills(part))) for seed, part in enumerate(spread(made, CHAINS))]
+    parts = enumerate(spread(edited, CHAINS // 2))
+    editing = [("editing", seed, of(profile, killed_edits(part))) for seed, part in parts]
     reports = run([*making, *editing])
     all_well(reports)
     left = {*made, *edited} - _struck(reports)
     # What earlier kills had already done leaves nothing to pass there: those get a fleet of their own.
-    alone = [("alone", seed, chain_of_kills([point])) for seed, point in enumerate(sorted(left & {*made}))]
-    more = run([*alone, ("again", 0, killed_edits(sorted(left & {*edited})))])
+    once = enumerate(sorted(left & {*made}))
+    alone = [("alone", seed, of(profile, chain_of_kills([point]))) for seed, point in once]
+    more = run([*alone, ("again", 0, of(profile, killed_edits(sorted(left & {*edited}))))])
     all_well(more)
     assert left - _struck(more) == set()
 
