@@ -80,11 +80,13 @@ V1 = Protocol(
     # Its attributes are the publication, which needs registrations only.
     own=dict.fromkeys(WRITES, MINT),
 )
-# The sandbox by another chain id: peaq's SDK for v2 accepts no chain that it does not know.
+# The sandbox by agung's chain id: peaq's SDK for v2 accepts no chain that it does not know. It waits for one
+# confirmation, which on agung itself would be finality for fleetctl.
 NETWORK = json.dumps(
     {
         "rpcUrl": "${PEAQOS_RPC_URL}",
         "chainId": AGUNG_CHAIN_ID,
+        "confirmations": {"depth": 1},
         "contracts": {
             "infoDesk": AGUNG_V2.info_desk,
             "machineRegistry": AGUNG_V2.machine_registry,
