@@ -18,7 +18,7 @@ def struck_at_every_point(run: Run, points: Points, profile: type[Fleet]) -> Non
     making = [("making", seed, of(profile, chain_of_kills(part))) for seed, part in enumerate(spread(made, CHAINS))]
     parts = enumerate(spread(edited, CHAINS // 2))
     editing = [("editing", seed, of(profile, killed_edits(part))) for seed, part in parts]
-    reports = run([*making, *editing])
+    reports = run([*editing, *making])  # the longest first
     all_well(reports)
     left = {*made, *edited} - _struck(reports)
     # What earlier kills had already done leaves nothing to pass there: those get a fleet of their own.
