@@ -16,7 +16,7 @@ def test_every_point_of_every_kind(run: Run, points: Points) -> None:
 def struck_at_every_point(run: Run, points: Points, profile: type[Fleet]) -> None:
     made, edited = points
     making = [("making", seed, of(profile, chain_of_kills(part))) for seed, part in enumerate(spread(made, CHAINS))]
-    parts = enumerate(spread(edited, CHAINS // 2))
+    parts = enumerate(spread(edited, CHAINS - 2))
     editing = [("editing", seed, of(profile, killed_edits(part))) for seed, part in parts]
     reports = run([*editing, *making])  # the longest first
     all_well(reports)
