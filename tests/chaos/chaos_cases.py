@@ -181,14 +181,18 @@ def chain_of_kills(points: Sequence[str]) -> Case:
     return case
 
 
-def killed_edits(points: Sequence[str]) -> Case:
+def _everything(fleet: Fleet, dice: random.Random) -> None:
+    fleet.edit_all(dice)
+
+
+def killed_edits(points: Sequence[str], edit: Callable[[Fleet, random.Random], None] = _everything) -> Case:
     """Edits a fleet once for each of these points, killed there."""
 
     def case(bench: Bench) -> None:
         fleet = bench.fleet()
         bench.converge(fleet)
         for point in points:
-            fleet.edit_all(bench.dice)
+            edit(fleet, bench.dice)
             if not bench.killed_at(fleet, point):
                 bench.report.missed.append(point)
             bench.converge(fleet)

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
-from chaos_cases import CHAINS, Report, Run, all_well, chain_of_kills, killed_edits, of, random_instants, spread
+from chaos_cases import CHAINS, Bench, Report, Run, all_well, chain_of_kills, killed_edits, of, random_instants, spread
 from chaos_fleet import Fleet
 from chaos_v1 import V1Fleet
+from chaos_v2 import V2Fleet
 
+RENEWAL = ("chain.broadcast/before", "chain.broadcast/after")
 Points = tuple[list[str], list[str]]
 
 
@@ -35,3 +37,16 @@ def _struck(reports: Sequence[Report]) -> set[str]:
 
 def test_any_instant(run: Run) -> None:
     all_well(run([("instant", seed, random_instants(3)) for seed in range(7)]))
+
+
+def test_a_renewal_is_paid_once(run_one: Run) -> None:
+    """The one effect that adds up where it is repeated; test_kill_v2.py has all others of protocol v2."""
+    points = [f"{at}/subscription: renew what ends n" for at in RENEWAL]
+
+    def case(bench: Bench) -> None:
+        bench.lossy = len(points)
+        killed_edits(points, lambda fleet, _: fleet.edit_money())(bench)
+
+    reports = run_one([("renewals", 0, of(V2Fleet, case))])
+    all_well(reports)
+    assert (reports[0].missed, reports[0].lost) == ([], 1)
