@@ -13,7 +13,7 @@ help:
 	@echo "make format  format the code"
 	@echo "make docs    write docs/reference out of the code"
 	@echo "make kill    kill it once at every point of every kind, and strike it with every fault"
-	@echo "make chaos   kill it thousands of times; goes on where it stopped (MINUTES=30)"
+	@echo "make chaos   kill it thousands of times; goes on where it stopped (MINUTES=30, PROFILE=v2 for one protocol)"
 	@echo "make bench   measure; figures go to bench/RESULTS.md"
 
 $(READY): pyproject.toml
@@ -35,7 +35,7 @@ kill: $(READY)
 
 MINUTES ?= 30
 chaos: $(READY)
-	PYTHONPATH=.:tests/e2e $(BIN)/python tests/chaos/campaign.py --minutes $(MINUTES)
+	PYTHONPATH=.:tests/e2e $(BIN)/python tests/chaos/campaign.py --minutes $(MINUTES) $(if $(PROFILE),--profile $(PROFILE))
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -1,13 +1,13 @@
-"""Turns what bench/apply.py measured into the section "Apply" of RESULTS.md."""
+"""Turns what bench/apply.py measured into sections of RESULTS.md, one for each protocol."""
 
 from collections.abc import Callable, Sequence
 from statistics import median
 
 import sections
+from protocols import PROTOCOLS, Protocol
 from records import Record
 
 OURS, THEIRS = "fleetctl", "sdk"
-TITLE = "## Apply"
 COLUMNS: Sequence[tuple[str, Callable[[Record], float], str]] = (
     ("wall s", lambda r: r["wall"], "{:.1f}"),
     ("CPU s", lambda r: r["cpu"], "{:.1f}"),
@@ -21,14 +21,15 @@ COLUMNS: Sequence[tuple[str, Callable[[Record], float], str]] = (
 
 
 def write(records: list[Record]) -> None:
-    """Replace the section, or add it; other sections stay as they are."""
+    """Replace the sections of what was measured, or add them; others stay as they are."""
     if not records:
         print("nothing is measured yet")
-        return
-    sections.write(TITLE, _section(records))
+    for name, protocol in PROTOCOLS.items():
+        if own := [record for record in records if record["protocol"] == name]:
+            sections.write(protocol.title, _section(own, protocol))
 
 
-def _section(records: list[Record]) -> list[str]:
+def _section(records: list[Record], protocol: Protocol) -> list[str]:
     loads = [r["load"] for r in records]
     busy = f"{min(loads):.1f} to {max(loads):.1f}"
     lines = [
@@ -41,7 +42,11 @@ def _section(records: list[Record]) -> list[str]:
     groups = _groups(records)
     for (mode, size, who), group in groups.items():
         cells = [form.format(median(value(r) for r in group)) for _, value, form in COLUMNS]
-        lines.append(f"| {_chain(mode)} | {size} | {_name(who)} | {len(group)} | " + " | ".join(cells) + " |")
+        lines.append(
+            f"| {_chain(mode)} | {size} | {'fleetctl' if who == OURS else protocol.sdk} | {len(group)} | "
+            + " | ".join(cells)
+            + " |"
+        )
     lines += ["", *_ratios(groups), *_journal(groups), *_no_ops(records)]
     return lines
 
@@ -97,10 +102,6 @@ def _of(group: list[Record], field: str) -> float:
 
 def _chain(mode: str) -> str:
     return "a block each second" if mode == "1s" else "a block with each transaction"
-
-
-def _name(who: str) -> str:
-    return "fleetctl" if who == OURS else "SDK 0.11.2 loop"
 
 
 def _times(count: int) -> str:

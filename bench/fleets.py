@@ -11,26 +11,13 @@ from typing import Any
 
 from eth_account import Account
 from measure import Took, process
+from protocols import Protocol
 
 from reconciler.sandbox.info import SandboxInfo
 
 ROOT = Path(__file__).parents[1]
-PIN = "peaq-os-sdk==0.11.2"
 FUND_WEI = 3 * 10**17
-DOCUMENTATION, DATA = "https://docs.example.com/dock-{number}", "https://data.example.com/dock-{number}"
-HEAD = """\
-apiVersion: fleetctl/v1
-kind: Fleet
-name: docks
-network: sandbox
-protocol: v1
-operator: {key: {env: PEAQOS_PRIVATE_KEY}}
-v1: {publishFleet: true, funding: {from: operator, below: 0.05 PEAQ, to: 0.2 PEAQ}}
-defaults:
-  metadata: {documentationUrl: "https://docs.example.com/{name}", dataApi: "https://data.example.com/{name}"}
-  v1: {dataVisibility: public}
-machines:
-"""
+DOCUMENTATION, DATA = "https://docs.example.com/{name}", "https://data.example.com/{name}"
 INSIDE = """\
 import json, sys, time
 from reconciler.cli.main import run
@@ -46,23 +33,26 @@ print(json.dumps({"code": code, "times": times}), file=sys.stderr)
 
 @dataclass(frozen=True)
 class Fleet:
-    """Machines with keys of their own, in a directory of their own."""
+    """Machines in a directory of their own."""
 
     directory: Path
+    protocol: Protocol
+    names: list[str]
     keys: list[str]
+    """In the order of the names; none where machines have no accounts."""
 
     @classmethod
-    def create(cls, directory: Path, size: int) -> "Fleet":
-        fleet = cls(directory, ["0x" + bytes(Account.create().key).hex() for _ in range(size)])
+    def create(cls, directory: Path, size: int, protocol: Protocol) -> "Fleet":
+        names = [f"dock-{number}" for number in range(1, size + 1)]
+        keys = ["0x" + bytes(Account.create().key).hex() for _ in names] if protocol.keys else []
         (directory / "keys").mkdir(parents=True, mode=0o700)
-        lines = []
-        for number, key in enumerate(fleet.keys, 1):
-            path = directory / "keys" / f"dock-{number}.key"
+        for name, key in zip(names, keys, strict=False):
+            path = directory / "keys" / f"{name}.key"
             path.touch(mode=0o600)
             path.write_text(key)
-            lines.append(f"  - {{name: dock-{number}, key: {{file: keys/dock-{number}.key}}}}\n")
-        (directory / "fleet.yaml").write_text(HEAD + "".join(lines))
-        return fleet
+        machines = "".join(protocol.machine.format(name=name) for name in names)
+        (directory / "fleet.yaml").write_text(protocol.head + machines)
+        return cls(directory, protocol, names, keys)
 
     def environ(self, info: SandboxInfo) -> dict[str, str]:
         return {
@@ -97,9 +87,10 @@ class Fleet:
             steps = db.execute("select count(*) from intents").fetchone()[0]
         return {"journalBytes": size, "steps": steps}
 
-    def loop(self, python: Path, info: SandboxInfo, operator_id: int) -> tuple[Took, dict[str, Any]]:
-        """The founding document's loop: what the whole process took, and what it says of itself."""
+    def loop(self, python: Path, info: SandboxInfo, operator_id: int | None) -> tuple[Took, dict[str, Any]]:
+        """The loop on peaq's SDK: what the whole process took, and what it says of itself."""
         wanted = {
+            "names": self.names,
             "keys": self.keys,
             "fundWei": FUND_WEI,
             "proxyMachineId": operator_id,
@@ -107,19 +98,19 @@ class Fleet:
             "dataApi": DATA,
         }
         environ = {k: v for k, v in self.environ(info).items() if k != "PYTHONPATH"}
-        command = [str(python), str(Path(__file__).parent / "sdk_loop.py")]
+        command = [str(python), str(Path(__file__).parent / self.protocol.loop)]
         done = process(command, environ, self.directory, json.dumps(wanted))
         return done.took, json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def official_python() -> Path:
-    """The interpreter of an environment that has the SDK; made where there is none. The tests use the same one."""
-    directory = Path(os.environ.get("FLEETCTL_INTEROP_VENV") or ROOT / ".venv-interop")
+def official_python(protocol: Protocol) -> Path:
+    """The interpreter of an environment that has the SDK; made where there is none. The tests can use the same one."""
+    directory = Path(os.environ.get(protocol.variable) or ROOT / protocol.environment)
     python, marker = directory / "bin" / "python", directory / "installed.txt"
-    wanted = f"{PIN} on {sys.version}\n"
-    if not marker.exists() or marker.read_text() != wanted:
-        print(f"installing {PIN} in an environment of its own", flush=True)
+    pins, _, version = (marker.read_text() if marker.exists() else "").partition(" on ")
+    if protocol.pin not in pins.split() or version != sys.version + "\n":
+        print(f"installing {protocol.pin} in an environment of its own", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(directory)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", PIN], check=True)
-        marker.write_text(wanted)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", protocol.pin], check=True)
+        marker.write_text(f"{protocol.pin} on {sys.version}\n")
     return python

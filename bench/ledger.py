@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from eth_abi.abi import decode
 from eth_account import Account
-from eth_utils.crypto import keccak
+from protocols import Protocol, selector
 
 from reconciler.sandbox.chain import calldata
 from reconciler.sandbox.info import SandboxInfo
@@ -15,22 +15,7 @@ from reconciler.sandbox.node import BLOCK_GAS
 
 PEAQ = 10**18
 BATCH_TYPES = ["address[]", "uint256[]", "bytes[]", "uint64[]"]
-REGISTER, MINT, ATTRIBUTES = "registrations and funding", "mints and publication", "DID attributes"
-
-
-def selector(signature: str) -> str:
-    return keccak(text=signature)[:4].hex()
-
-
 BATCH_ALL = selector("batchAll(address[],uint256[],bytes[],uint64[])")
-WAVES = {
-    "": REGISTER,
-    selector("register()"): REGISTER,
-    selector("registerFor(address)"): REGISTER,
-    selector("mint(uint256,address)"): MINT,
-    selector("addAttribute(address,bytes,bytes,uint32)"): ATTRIBUTES,
-    selector("updateAttribute(address,bytes,bytes,uint32)"): ATTRIBUTES,
-}
 
 
 @dataclass(frozen=True)
@@ -87,11 +72,11 @@ class Ledger:
             raise RuntimeError("the operator could not be registered")
         return int(found, 16)
 
-    def between(self, first: Mark, last: Mark) -> dict[str, Any]:
+    def between(self, first: Mark, last: Mark, protocol: Protocol) -> dict[str, Any]:
         """Blocks, transactions, gas and floor of what was mined after `first`; calls made between both."""
         operator = self._info.operator_address.lower()
         mined: list[int] = []
-        waves: dict[str, float] = dict.fromkeys((REGISTER, MINT, ATTRIBUTES), 0.0)
+        waves: dict[str, float] = dict.fromkeys(protocol.waves.values(), 0.0)
         transactions = 0
         per_block: list[list[int]] = []
         for number in range(first.block + 1, last.block + 1):
@@ -101,7 +86,7 @@ class Ledger:
                 receipt = gas[transaction["hash"]]
                 if receipt["status"] != "0x1":
                     raise RuntimeError(f"transaction {transaction['hash']} failed")
-                for wave, share in _shares(transaction, operator).items():
+                for wave, share in _shares(transaction, operator, protocol).items():
                     waves[wave] += share * int(receipt["gasUsed"], 16)
             if block["transactions"]:
                 mined.append(number)
@@ -135,18 +120,12 @@ def floor(waves: Any) -> int:
     return sum(-(-round(used) // BLOCK_GAS) for used in waves)
 
 
-def _shares(transaction: dict[str, Any], operator: str) -> dict[str, float]:
+def _shares(transaction: dict[str, Any], operator: str, protocol: Protocol) -> dict[str, float]:
     """Which waves a transaction belongs to; a batch of several is shared out by its calls."""
     data = transaction["input"].removeprefix("0x")
     calls = [data]
     if data.startswith(BATCH_ALL):
         calls = [call.hex() for call in decode(BATCH_TYPES, bytes.fromhex(data[8:]))[2]]
-    own = transaction["from"].lower() == operator
-    found = Counter(_wave(call[:8], own) for call in calls)
+    waves = {**protocol.waves, **(protocol.own if transaction["from"].lower() == operator else {})}
+    found = Counter(waves[call[:8]] for call in calls)
     return {wave: count / len(calls) for wave, count in found.items()}
-
-
-def _wave(called: str, own: bool) -> str:
-    wave = WAVES[called]
-    # The operator's own attributes are the publication, which needs registrations only.
-    return MINT if wave is ATTRIBUTES and own else wave

@@ -23,6 +23,7 @@ import plan_report  # noqa: E402
 from fleets import official_python  # noqa: E402
 from measure import Done, process  # noqa: E402
 from options import Options, options  # noqa: E402
+from protocols import V1  # noqa: E402
 from records import Record, Records  # noqa: E402
 from stage import CHANGED, NEW, NO_OP, Kept, Stage, official_environ, staged, verdict  # noqa: E402
 from world import AGENT, OPERATOR, PAIRING, attributes, wallets  # noqa: E402
@@ -79,7 +80,7 @@ def read_back(found: Stage) -> Record:
         "operator": OPERATOR.address,
         "attributes": ATTRIBUTES,
     }
-    command = [str(official_python()), str(HERE / "sdk_reads.py")]
+    command = [str(official_python(V1)), str(HERE / "sdk_reads.py")]
     done, counts = found.counted(lambda: process(command, official_environ(found), found.fleet, json.dumps(wanted)))
     told = json.loads(done.stdout.strip().splitlines()[-1])
     for number in chosen:

@@ -1,6 +1,7 @@
 """The loop of the founding document on peaq-os-sdk as published. Runs in an environment that has nothing but the SDK.
 
-Reads {"keys": [...], "fundWei": n, "proxyMachineId": n, ...} from stdin; the proxy's own key is in the environment.
+Reads {"names": [...], "keys": [...], "fundWei": n, "proxyMachineId": n, ...} from stdin.
+The proxy's own key is in the environment.
 """
 
 import json
@@ -22,13 +23,13 @@ def main() -> None:
     begun = time.perf_counter()
     proxy = PeaqosClient.from_env()
     ids = []
-    for number, key in enumerate(wanted["keys"], 1):
-        ids.append(activate(proxy, key, number, wanted))
+    for name, key in zip(wanted["names"], wanted["keys"], strict=True):
+        ids.append(activate(proxy, name, key, wanted))
     proxy.write_proxy_did_attributes(wanted["proxyMachineId"], ids)
     print(json.dumps({"ids": ids, "inside": time.perf_counter() - begun, "imports": begun - started}))
 
 
-def activate(proxy: PeaqosClient, key: str, number: int, wanted: dict[str, Any]) -> int:
+def activate(proxy: PeaqosClient, name: str, key: str, wanted: dict[str, Any]) -> int:
     """One turn of the loop, with a plain transfer in the place of the Gas Station."""
     address = Account.from_key(key).address
     machine_id = proxy.register_for(address)
@@ -40,8 +41,8 @@ def activate(proxy: PeaqosClient, key: str, number: int, wanted: dict[str, Any])
         machine_id=machine_id,
         nft_token_id=token,
         operator_did=f"did:peaq:{proxy.address}",
-        documentation_url=wanted["documentationUrl"].format(number=number),
-        data_api=wanted["dataApi"].format(number=number),
+        documentation_url=wanted["documentationUrl"].format(name=name),
+        data_api=wanted["dataApi"].format(name=name),
         data_visibility="public",
     )
     return machine_id

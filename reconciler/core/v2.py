@@ -120,8 +120,9 @@ class MachineBlock(ProtocolBlock):
         return self.custody == "machine"
 
     def identity(self, name: str) -> Identity:
-        made = Address("machine_activation", name)
-        return Identity(f"did:peaq:{self.machine_id}", made, made)
+        # A proof of it is signed by its controller.
+        made, shown = Address("machine_activation", name), Address("controller", name)
+        return Identity(f"did:peaq:{self.machine_id}", made, shown)
 
 
 def written_subject(subject: bytes) -> str | dict[str, str]:

@@ -1,6 +1,7 @@
 """The same for as long as there is time: `make chaos`. Counts add up in a file; a failure is repeated by its seed.
 
-PYTHONPATH=.:tests/e2e python tests/chaos/campaign.py [--minutes 30] [--target 10000] [--only NAME --seed N]
+PYTHONPATH=.:tests/e2e python tests/chaos/campaign.py [--minutes 30] [--target 10000] [--profile v2]
+    [--only NAME --seed N]
 """
 
 import argparse
@@ -10,13 +11,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import httpx
 from chaos_cases import (
-    EDITS,
     WORKERS,
     Bench,
     Case,
@@ -24,12 +26,16 @@ from chaos_cases import (
     chain_of_kills,
     crew,
     killed_edits,
+    of,
     random_instants,
     recorded,
     sandbox_at,
     summed,
 )
 from chaos_faults import DISASTERS, Script, pending_and_lost, scripted, table
+from chaos_fleet import Fleet
+from chaos_v1 import V1Fleet
+from chaos_v2 import V2Fleet
 from e2e_harness import World
 from platformdirs import user_cache_path
 
@@ -39,11 +45,30 @@ ROUND = 12
 ALONE = {*table(), "script"}
 SLOW = {"slow instant", "pending and lost"}
 FAST = {"making", "editing", "instant"}
+V2 = "v2 "
+"""In front of the names of what is done to fleets of protocol v2."""
+V2_ALONE = {*FAST, "script", *table()} - {"two at once"}
+TURNS = {
+    "v1": [
+        ["instant", "making"], ["editing", "instant"], ["script"], ["slow instant", "pending and lost"],
+        ["instant"], sorted(table()),
+    ],
+    "v2": [
+        [V2 + "making", V2 + "instant"], [V2 + "editing", V2 + "script"], [V2 + "pending and lost"],
+        [V2 + "instant"], sorted(V2 + name for name in V2_ALONE),
+    ],
+}  # fmt: skip
+Points = tuple[list[str], list[str]]
 
 
-def case_of(name: str, seed: int, points: tuple[list[str], list[str]]) -> Case:
+def case_of(name: str, seed: int, points: Mapping[type[Fleet], Points]) -> Case:
     """What `name` with `seed` does."""
+    profile: type[Fleet] = V2Fleet if name.startswith(V2) else V1Fleet
     dice = random.Random(f"campaign-{name}-{seed}")
+    return of(profile, _case(name.removeprefix(V2), seed, dice, profile, points.get(profile, ([], []))))
+
+
+def _case(name: str, seed: int, dice: random.Random, profile: type[Fleet], points: Points) -> Case:
     made, edited = points
     if name == "making":
         return chain_of_kills([point for point in made if point in set(dice.sample(sorted(made), 8))])
@@ -54,7 +79,7 @@ def case_of(name: str, seed: int, points: tuple[list[str], list[str]]) -> Case:
     if name == "pending and lost":
         return pending_and_lost
     if name == "script":
-        edits, disasters = sorted(EDITS), sorted(DISASTERS)
+        edits, disasters = sorted(profile.EDITS), sorted(DISASTERS)
         chosen = dice.sample(edits, dice.randint(0, 4)), dice.choices(disasters, k=dice.randint(0, 4))
         return scripted(Script(seed, dice.randint(1, 3), dice.randint(1, 2), *chosen))
     return table()[name]
@@ -79,6 +104,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--target", type=int, default=10_000, help="kills to reach")
+    parser.add_argument("--profile", choices=[*TURNS], action="append", help="only fleets of this protocol")
     parser.add_argument("--only")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--book", type=Path, default=BOOK)
@@ -89,9 +115,20 @@ def main() -> int:
         slow = stack.enter_context(sandbox_at(root / "slow", block_time=1.0))
         own = [stack.enter_context(sandbox_at(root / f"own-{n}")) for n in range(WORKERS // 2)]
         http = stack.enter_context(httpx.Client(timeout=60, trust_env=False))
-        points = recorded(Bench(World(fast, http), root, Report("recording", 0), random.Random(0)))
+        ticking = [stack.enter_context(sandbox_at(root / f"ticking-{n}", block_time=1.0)) for n in range(2)]
+        chosen = wanted.profile or [*TURNS]
+        points = {
+            profile: recorded(
+                Bench(World(own[0], http), root / name, Report("recording", 0), random.Random(0), profile=profile)
+            )
+            for name, profile in {"v1": V1Fleet, "v2": V2Fleet}.items()
+        }
         places = (
-            dict.fromkeys(FAST, [fast] * WORKERS) | dict.fromkeys(SLOW, [slow] * WORKERS) | dict.fromkeys(ALONE, own)
+            dict.fromkeys(FAST, [fast] * WORKERS)
+            | dict.fromkeys(SLOW, [slow] * WORKERS)
+            | dict.fromkeys(ALONE, own)
+            | {V2 + name: own for name in V2_ALONE}
+            | {V2 + "pending and lost": ticking}
         )
         book = {"next": 0, "counts": {}, "failures": []} if wanted.only else read_book(wanted.book)
 
@@ -104,15 +141,15 @@ def main() -> int:
             print(book["counts"])
             return int(bool(book["failures"]))
         end = time.monotonic() + wanted.minutes * 60
-        turns = [["instant", "making"], ["editing", "instant"], ["script"], ["slow instant", "pending and lost"]]
-        turns += [["instant"], sorted(table())]
+        # One of each in turn.
+        turns = [names for both in zip_longest(*(TURNS[profile] for profile in chosen)) for names in both if names]
         while time.monotonic() < end and book["counts"].get("kills", 0) < wanted.target:
             number = book["next"]
             names = turns[number % len(turns)]
             start = number * ROUND
-            chosen = [(names[seed % len(names)], seed) for seed in range(start, start + ROUND)]
+            drawn = [(names[seed % len(names)], seed) for seed in range(start, start + ROUND)]
             run = crew(places[names[0]], root / "cases", note)
-            run([(name, seed, case_of(name, seed, points)) for name, seed in chosen])
+            run([(name, seed, case_of(name, seed, points)) for name, seed in drawn])
             book["next"] = number + 1
             wanted.book.parent.mkdir(parents=True, exist_ok=True)
             wanted.book.write_text(json.dumps(book, indent=1))

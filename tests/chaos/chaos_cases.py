@@ -9,7 +9,7 @@ import random
 import shutil
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ import httpx
 from chaos_fleet import Fleet
 from chaos_points import Tripwire
 from chaos_process import Child, Ended
+from chaos_v1 import V1Fleet
 from e2e_harness import World
 
 from reconciler.sandbox.info import SandboxInfo
@@ -66,9 +67,10 @@ class Bench:
     dice: random.Random
     lossy: int = 3
     """After each so-manyth kill the journal is lost; 0 for never."""
+    profile: type[Fleet] = V1Fleet
 
     def fleet(self, machines: int = 3, agents: int = 2) -> Fleet:
-        return Fleet.make(self.world, self.root / "fleet", self.root.name, machines, agents)
+        return self.profile.make(self.world, self.root / "fleet", self.root.name, machines, agents)
 
     def killed_at(self, fleet: Fleet, point: str, turn: int = 1) -> bool:
         """An apply that is killed at the point; False where it does not pass there and so ends by itself."""
@@ -129,47 +131,20 @@ class Bench:
 Case = Callable[[Bench], None]
 
 
-def edit_all(fleet: Fleet, dice: random.Random) -> None:
-    """One edit of every sort."""
-    mark = f"{dice.getrandbits(32):08x}"
-    names = list(fleet.machines)
-    fleet.edit_url(names[0], mark)
-    fleet.edit_attribute(names[-1], mark)
-    fleet.edit_limit(dice.randrange(31, 10_000))
-    steady = [name for name, p in fleet.pairings().items() if p["delegationPolicy"] == "steady"]
-    for name in steady[:1]:
-        fleet.edit_description(name, mark)
-    fleet.edit_endpoint(names[0], dice.randrange(1024, 65_000))
-    fleet.edit_rules(mark)
-    fleet.edit_label(names[-1], mark)
-    fleet.edit_funding()
+def of(profile: type[Fleet], case: Case) -> Case:
+    """The same with fleets of this sort."""
+
+    def done(bench: Bench) -> None:
+        bench.profile = profile
+        case(bench)
+
+    return done
 
 
 def edit_some(fleet: Fleet, dice: random.Random) -> None:
     """A few edits of random sorts."""
-    for edit in dice.sample(sorted(EDITS), dice.randint(1, 4)):
-        EDITS[edit](fleet, dice)
-
-
-def _mark(dice: random.Random) -> str:
-    return f"{dice.getrandbits(32):08x}"
-
-
-def _any(fleet: Fleet, dice: random.Random) -> str:
-    return dice.choice(sorted(fleet.made))
-
-
-EDITS: Mapping[str, Callable[[Fleet, random.Random], None]] = {
-    "url": lambda fleet, dice: fleet.edit_url(_any(fleet, dice), _mark(dice)),
-    "attribute": lambda fleet, dice: fleet.edit_attribute(_any(fleet, dice), dice.choice([_mark(dice), None])),
-    "limit": lambda fleet, dice: fleet.edit_limit(dice.randrange(31, 10_000)),
-    "endpoint": lambda fleet, dice: fleet.edit_endpoint(_any(fleet, dice), dice.randrange(1024, 65_000)),
-    "rules": lambda fleet, dice: fleet.edit_rules(_mark(dice)),
-    "label": lambda fleet, dice: fleet.edit_label(_any(fleet, dice), _mark(dice)),
-    "funding": lambda fleet, _: fleet.edit_funding(),
-    "machine": lambda fleet, _: fleet.add(f"air-{len(fleet.machines) + 1}", len(fleet.machines) + 1),
-}
-"""By what changes."""
+    for edit in dice.sample(sorted(fleet.EDITS), dice.randint(1, 4)):
+        fleet.EDITS[edit](fleet, dice)
 
 
 # Recording.
@@ -179,7 +154,7 @@ def recorded(bench: Bench) -> tuple[list[str], list[str]]:
     """The points of a run that makes a fleet, and of one that edits it, in order of first passing."""
     fleet = bench.fleet()
     found: list[list[str]] = []
-    for phase in (lambda: None, lambda: edit_all(fleet, bench.dice)):
+    for phase in (lambda: None, lambda: fleet.edit_all(bench.dice)):
         phase()
         notes = bench.root / "notes"
         notes.unlink(missing_ok=True)
@@ -206,14 +181,18 @@ def chain_of_kills(points: Sequence[str]) -> Case:
     return case
 
 
-def killed_edits(points: Sequence[str]) -> Case:
+def _everything(fleet: Fleet, dice: random.Random) -> None:
+    fleet.edit_all(dice)
+
+
+def killed_edits(points: Sequence[str], edit: Callable[[Fleet, random.Random], None] = _everything) -> Case:
     """Edits a fleet once for each of these points, killed there."""
 
     def case(bench: Bench) -> None:
         fleet = bench.fleet()
         bench.converge(fleet)
         for point in points:
-            edit_all(fleet, bench.dice)
+            edit(fleet, bench.dice)
             if not bench.killed_at(fleet, point):
                 bench.report.missed.append(point)
             bench.converge(fleet)

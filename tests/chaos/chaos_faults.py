@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos_cases import EDITS, Bench, Case, edit_all
+from chaos_cases import Bench, Case
 from chaos_fleet import Fleet
 from chaos_points import Tripwire
 from chaos_process import PATIENCE, Child
@@ -87,7 +87,7 @@ def _phases(bench: Bench, strike: Callable[[Fleet], None], failures: int = 0) ->
     fleet = bench.fleet(2)
     for part in range(2):
         if part:
-            edit_all(fleet, bench.dice)
+            fleet.edit_all(bench.dice)
         strike(fleet)
         bench.converge(fleet, tries=3, codes=LEFT)
         fleet.check(failures)
@@ -195,7 +195,7 @@ def torn_tail(bench: Bench) -> None:
 def two_at_once(bench: Bench) -> None:
     """A second run with the same key, from another directory and another manifest, is turned away."""
     fleet = bench.fleet(1)
-    other = Fleet.make(bench.world, bench.root / "other", f"other-{bench.report.seed}", 1)
+    other = bench.profile.make(bench.world, bench.root / "other", f"other-{bench.report.seed}", 1)
     other.operator, other.home = fleet.operator, fleet.root / "home"
     wire = Tripwire(None, "journal.signed/after/machine_identity: register", number=signal.SIGSTOP)
     child = bench.start(fleet, around=wire.around)
@@ -221,18 +221,15 @@ def _stopped(child: Child) -> None:
 
 def pending_and_lost(bench: Bench) -> None:
     """Killed with transactions in the pool, and the journal is gone: they are waited for, not sent again."""
-    points = (
-        "chain.broadcast/after/operator_identity: register the operator",
-        "chain.broadcast/after/machine_identity: register",
-        "chain.broadcast/after/machine_nft: mint the Machine NFT",
-        "chain.broadcast/after/machine_did: write n DID attributes",
-    )
     bench.lossy = 1
     fleet = bench.fleet(2)
-    bench.report.missed += [point for point in points if not bench.killed_at(fleet, point)]
-    bench.converge(fleet)
-    fleet.check()
-    bench.report.faults["pending and lost"] += len(points)
+    making, money = bench.profile.PENDING
+    for points in (making, money):
+        bench.report.missed += [point for point in points if not bench.killed_at(fleet, point)]
+        bench.converge(fleet)
+        fleet.check()
+        bench.report.faults["pending and lost"] += len(points)
+        fleet.edit_money()
 
 
 @dataclass(frozen=True)
@@ -280,7 +277,7 @@ def scripted(script: Script) -> Case:
         fleet = bench.fleet(script.machines, script.agents)
         for edits in ((), script.edits):
             for edit in edits:
-                EDITS[edit](fleet, bench.dice)
+                fleet.EDITS[edit](fleet, bench.dice)
             for disaster in script.disasters:
                 DISASTERS[disaster](bench, fleet)
             bench.converge(fleet, tries=3, codes=LEFT)

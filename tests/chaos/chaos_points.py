@@ -22,7 +22,7 @@ _LABEL: ContextVar[str] = ContextVar("label", default="")
 
 def subject(label: Label) -> str:
     """What a step is about, the same for every resource of its kind."""
-    step = re.sub(r"[0-9]+ (.*?)s?$", r"n \1s", label.step)
+    step = re.sub(r"[0-9][0-9T:.Z-]*", "n", re.sub(r"[0-9]+ (\w+ \w+?)s?$", r"n \1s", label.step))
     return f"{label.address.split('/')[0] or 'nobody'}: {step}"
 
 

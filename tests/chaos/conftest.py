@@ -28,6 +28,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 
 @pytest.fixture(scope="session")
+def run_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """One fleet at a time, which has the sandbox and its clock to itself."""
+    root = tmp_path_factory.mktemp("one")
+    with sandbox_at(root / "sandbox") as info:
+        yield crew([info], root / "cases", REPORTS.append)
+
+
+@pytest.fixture(scope="session")
 def run_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Each fleet has a sandbox to itself: what strikes it strikes the whole sandbox."""
     root = tmp_path_factory.mktemp("faults")

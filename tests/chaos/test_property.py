@@ -3,8 +3,9 @@
 import os
 from itertools import count
 
-from chaos_cases import EDITS, Run, all_well
+from chaos_cases import Run, all_well
 from chaos_faults import DISASTERS, Script, scripted
+from chaos_v1 import V1Fleet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ SCRIPTS = st.builds(
     seed=st.integers(0, 2**32 - 1),
     machines=st.integers(1, 3),
     agents=st.integers(1, 2),
-    edits=st.lists(st.sampled_from(sorted(EDITS)), max_size=4, unique=True),
+    edits=st.lists(st.sampled_from(sorted(V1Fleet.EDITS)), max_size=4, unique=True),
     disasters=st.lists(st.sampled_from(sorted(DISASTERS)), max_size=3),
 )
 

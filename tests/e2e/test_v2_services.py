@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from e2e_harness import Yard
 from eth_account import Account
-from v2_fleet import chained, did, live_by_v2, with_keys
+from v2_fleet import REGISTRY, chained, did, live_by_v2, with_keys
+
+from reconciler.sandbox.chain import calldata
 
 MakeYard = Callable[..., Yard]
 MARKET = {"machineType": "air-sensor", "runtimeProfile": "linux-arm64", "capabilities": ["price-feed"]}
@@ -45,6 +47,20 @@ def test_whoever_owns_it_its_agent_works(new_yard: MakeYard, custody: str) -> No
         assert record(yard, name)["status"] == "active"
         assert pairings(yard, name) == ["active"]
         assert yard.search(yard.token(name)) == 201
+
+
+def test_a_controller_that_somebody_changed_is_put_back_before_the_record_is_asked_for(new_yard: MakeYard) -> None:
+    yard = new_yard(0)
+    enrolled(yard, "a")
+    did(yard)
+    machine = chained(yard, "a")
+    data = calldata("setController(uint256,address)", machine.id, Account.create().address)
+    yard.world.send(yard.operator, REGISTRY, data)
+    yard.manifest["delegationPolicies"]["small"]["dailySpendLimit"] = 31
+    did(yard)  # a record is shown to nobody while another controls its machine
+    assert machine.controller == yard.operator.address.lower()
+    assert pairings(yard, "a") == ["active"]
+    assert yard.search(yard.token("a")) == 201
 
 
 def test_a_retired_machine_leaves_its_pairings_and_its_record(new_yard: MakeYard) -> None:
