@@ -184,10 +184,20 @@ def _fields(change: PlannedChange, verbose: bool, remarks: Remarks) -> list[Text
 def _edited(field: FieldChange, aside: str) -> list[Text]:
     """On one line where it fits, else with the new value under the old one."""
     forced = " (forces replacement)" * field.replaces + " ▲" * field.widens
-    before, after = f"{field.field}: {_value(field.before)}", f"→ {_value(field.after)}{forced}{aside}"
+    old, new = _apart(field.before, field.after)
+    before, after = f"{field.field}: {_value(old)}", f"→ {_value(new)}{forced}{aside}"
     if len(INDENT) + len(before) + len(after) < NARROW:
         return [Text(f"{INDENT}{before} {after}")]
     return [Text(f"{INDENT}{before}"), Text(f"{INDENT}  {after}")]
+
+
+def _apart(before: object, after: object) -> tuple[object, object]:
+    """Of two long texts what differs, with a little of what comes before that."""
+    if not (isinstance(before, str) and isinstance(after, str) and min(len(before), len(after)) > LONGEST_VALUE):
+        return before, after
+    alike = next((n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
+    start = max(0, alike - LONGEST_VALUE // 3)
+    return (f"…{before[start:]}", f"…{after[start:]}") if start else (before, after)
 
 
 def _value(value: object) -> str:
