@@ -237,7 +237,7 @@ async def _settled_earlier(options: Options, session: Session, planned: Planned,
     with Meter(options, "settling an earlier apply", 1) as meter:
         relay.meter = meter
         recovered = await recover(session.world, wanted.__contains__)
-        return await drained(session.world, accounts) or recovered > 0
+        return await drained(session.world, accounts, planned.block) or recovered > 0
 
 
 def _agreed(question: str) -> bool:
