@@ -93,23 +93,23 @@ async def _cancellation(world: World, sent: Sent) -> Sent:
 
 
 async def drained(world: World, accounts: Iterable[str], block: int) -> bool:
-    """Wait until none of `accounts` has transactions in the pool that we do not know of; True where any had at `block`.
+    """Wait until none of `accounts` has transactions in the pool that we do not know of; True where any had.
 
-    They are another sender's, or ours from a journal that was lost: what they do must be seen before we plan.
+    They are another sender's, or ours from a journal that was lost: what they do must be seen before we plan. One that
+    was mined after `block`, where we looked at the world, is as unseen as one that waits.
     """
     ours = {sent.sender.lower() for sent in world.journal.unsettled()}
     waits = (_drained(world, account, hex(block)) for account in accounts if account.lower() not in ours)
     return any(await asyncio.gather(*waits))
 
 
-async def _drained(world: World, account: str, block: str) -> bool:
-    # Mined since then is as unseen as pending.
-    seen, pending = await asyncio.gather(world.chain.nonce(account, block), world.chain.nonce(account, "pending"))
+async def _drained(world: World, account: str, since: str) -> bool:
+    seen, pending = await asyncio.gather(world.chain.nonce(account, since), world.chain.nonce(account, "pending"))
     if pending <= seen:
         return False
     end = world.clock.now() + world.settings.timeout
-    while pending > (mined := await world.chain.nonce(account, "latest")):
-        text = f"waiting for {pending - mined} transaction(s) of {account} that are not in the journal"
+    while (latest := await world.chain.nonce(account, "latest")) < pending:
+        text = f"waiting for {pending - latest} transaction(s) of {account} that are not in the journal"
         world.emit(Event(Stage.WAITING, text=text))
         if world.clock.now() >= end:
             raise Ambiguous(f"{text}: they are still pending", hint="apply again when they are mined")

@@ -1,6 +1,7 @@
 """Time, prices, pauses and strangers: what befalls machines of protocol v2, and what of it must not be repaired."""
 
 import random
+import shutil
 import time
 from collections.abc import Callable, Iterator
 
@@ -8,9 +9,10 @@ import httpx
 import pytest
 from e2e_harness import PEAQ, World, Yard, count_writes
 from eth_account import Account
-from v2_fleet import DAY, REGISTRY, chained, did, live_by_v2, since
+from v2_fleet import DAY, REGISTRY, SUBSCRIPTION, chained, did, live_by_v2, since
 
 from reconciler.sandbox.chain import calldata
+from reconciler.sandbox.config import WPEAQ_PRECOMPILE
 from reconciler.sandbox.lifecycle import running
 from reconciler.sandbox.node import free_port
 
@@ -52,6 +54,26 @@ def test_a_renewal_comes_when_it_is_due_and_once(new_yard: MakeYard, terms: Worl
     did(yard)
     assert since(yard, head) == {"approve": 1, "renew": 1}
     assert (first.paid_until, other.paid_until) == (ends[0] + YEAR, ends[1])
+
+
+def test_what_was_mined_after_the_world_was_read_is_not_paid_again(new_yard: MakeYard, terms: World) -> None:
+    yard = new_yard(0, world=terms)
+    live_by_v2(yard, "a", renewBefore="30d")
+    did(yard)
+    terms.control("increaseTime", seconds=340 * DAY)
+    # More than one renewal costs, so that a second one would not fail.
+    terms.send(yard.operator, WPEAQ_PRECOMPILE, calldata("approve(address,uint256)", SUBSCRIPTION, 9 * PEAQ))
+    head = terms.head()
+    terms.control("mine")
+    assert yard.run("apply", "--yes").code == 0
+    shutil.rmtree(yard.journal.parent)
+    terms.rpc_faults({"action": "stale", "method": "eth_getBlockByNumber", "blocks": 1, "count": 1})
+    try:
+        again = yard.run("apply", "--yes")
+    finally:
+        terms.well()
+    assert again.code == 0, again.said
+    assert since(yard, head) == {"renew": 1}, again.said
 
 
 def test_a_renewal_comes_in_the_grace_period_too(new_yard: MakeYard, terms: World) -> None:
