@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test kill check format docs bench chaos clean
+.PHONY: help demo test interop kill check format docs bench chaos clean
 
 help:
 	@echo "make demo    watch a fleet go live on a local peaq"
@@ -12,6 +12,7 @@ help:
 	@echo "make check   lint, types, import rules, freshness of schema and reference, duplicates, known vulnerabilities"
 	@echo "make format  format the code"
 	@echo "make docs    write docs/reference out of the code"
+	@echo "make interop hold it against peaq's own SDKs and CLI"
 	@echo "make kill    kill it once at every point of every kind, and strike it with every fault"
 	@echo "make chaos   kill it thousands of times; goes on where it stopped (MINUTES=30, PROFILE=v2 for one protocol)"
 	@echo "make bench   measure; figures go to bench/RESULTS.md"
@@ -27,8 +28,12 @@ demo: $(READY)
 
 # The kills come last and alone: they strike at moments, and a crowded machine has others.
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadgroup --no-loadscope-reorder --ignore=tests/chaos
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadgroup --no-loadscope-reorder --ignore=tests/chaos --ignore-glob='tests/interop/test_minting_*'
 	$(BIN)/python -m pytest tests/chaos/test_kill.py
+
+# With the official packages of both protocols, each pair in an environment of its own.
+interop: $(READY)
+	$(BIN)/python -m pytest tests/interop
 
 kill: $(READY)
 	$(BIN)/python -m pytest tests/chaos
