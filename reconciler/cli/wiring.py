@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -100,7 +100,8 @@ def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> P
     fleet = _addressed(manifest.fleet, secrets)
     totps = {Signer("totp", name): o.totp for name, o in fleet.operators.items() if o.totp is not None}
     keyring = HeldKeys(secrets, _holders(fleet), totps, fleet.former_keys)
-    kinds = discover()
+    # As it is from now on: of a large fleet there is no second one.
+    manifest, kinds = replace(manifest, fleet=fleet), discover()
     notices = (*manifest.notices, *(text for kind in kinds.values() for text in kind.notices(fleet)))
     return Project(manifest, fleet, expand(fleet, kinds), keyring, secrets, notices, tuple(kinds.values()))
 
@@ -114,8 +115,8 @@ def _addressed(fleet: Fleet, secrets: Secrets) -> Fleet:
 
 def _with_address(holding: HoldingT, what: str, secrets: Secrets) -> HoldingT:
     """With its address, checksummed: as declared, or as its key gives it."""
-    address = holding.address or _address_of(holding.key, what, secrets)
-    return holding.model_copy(update={"address": checksum(address)})
+    address = checksum(holding.address or _address_of(holding.key, what, secrets))
+    return holding if holding.address == address else holding.model_copy(update={"address": address})
 
 
 def _address_of(key: KeyRef | None, what: str, secrets: Secrets) -> str:

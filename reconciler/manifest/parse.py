@@ -85,6 +85,7 @@ def load(
         _ask_kinds(fleet, kinds, draft)
     if fleet is None or problems:
         raise ManifestError(problems.sorted())
+    draft.origins.forget()
     return Manifest(fleet, path, tuple(draft.texts), _digest(draft.texts), tuple(draft.notices), draft.origins)
 
 

@@ -34,15 +34,28 @@ _HINTS = (
 _TOO_DEEP = re.compile(r"(?:[\[{]\s*){100}|(?:[-?][ \t]+){100}")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Source:
-    """A file that was read: `file` is how it is shown."""
+    """A file that was read: `file` is how it is shown, `data` is what it says until that is forgotten."""
 
     file: str
     path: Path
     text: str
-    node: Node
     data: Any
+    _node: Node | None
+
+    @property
+    def node(self) -> Node:
+        """Where everything stands. Composed of the text again where it was forgotten."""
+        if self._node is None:
+            self._node = compose(self.text, self.file, Problems())
+        if self._node is None:
+            raise ValueError(f"{self.file} was read as YAML and is none any more")
+        return self._node
+
+    def forget(self) -> None:
+        """Leave the text: nodes and data are many times as large, and hardly anybody asks for them again."""
+        self._node = self.data = None
 
     def place(self, loc: Loc = (), *, key: bool = False) -> Place:
         return place_of(self.file, trail(self.node, loc), key=key)
@@ -93,7 +106,7 @@ def read(path: Path, file: str, problems: Problems) -> Source | None:
     if not isinstance(node, MappingNode):
         problems.add((file, *_mark(node)), "expected a mapping (`key: value` lines) at the top of the file")
         return None
-    return Source(file, path, text, node, construct(node, file, problems))
+    return Source(file, path, text, construct(node, file, problems), node)
 
 
 def compose(text: str, file: str, problems: Problems) -> Node | None:
