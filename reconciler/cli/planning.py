@@ -27,7 +27,7 @@ from reconciler.core.ports import Reader
 from reconciler.core.removals import removal_refusals
 from reconciler.core.selection import EVERYTHING, Scope, Selection
 from reconciler.engine.execute import Result
-from reconciler.engine.survey import advice, find_strays, observe_all, survey
+from reconciler.engine.survey import advice, look_around, observe_all, quests, survey
 
 LEGACY = (
     "protocol v1 is peaq's legacy protocol: live networks run v2 since 2026-09-01, and machines registered "
@@ -85,12 +85,14 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
     now = world.clock.now() if wishes.at is None else wishes.at
     held = holding.held(project.fleet, now, ignore_windows=wishes.ignore_windows)
     reader = await world.snapshot(0)
-    observations, fees, (strays, left_out, unseen), advised = await asyncio.gather(
-        observe_all(resources, reader, tick),
+    others = {m.name for m in project.fleet.machines} - {resource.machine for resource in scope.planned}
+    searches = quests(project.kinds, project.fleet, others, deep=wishes.scan)
+    (observations, found, unseen), fees, advised = await asyncio.gather(
+        look_around(resources, searches, reader, tick),
         world.chain.fees(),
-        _strays(project, wishes, scope, reader),
         advice(project.kinds, project.fleet, reader),
     )
+    strays, left_out = _chosen(project, wishes, found)
     meet(project, strays)
     scene = Scene(
         (*resources, *strays),
@@ -110,7 +112,7 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
         protected=protected(project, project.resources + tuple(strays)),
         unseen=tuple(unseen),
         ahead=wishes.ahead,
-        left_out=scope.left_out | left_out,
+        left_out={**scope.left_out, **left_out},
         held=held,
         ignoring=Ignoring.of(project.fleet),
     )
@@ -148,20 +150,16 @@ def _calm(change: PlannedChange) -> bool:
     return change.action is Action.NO_OP and not change.fields
 
 
-async def _strays(
-    project: Project, wishes: Wishes, scope: Scope, reader: Reader
-) -> tuple[list[Resource], dict[Address, str], list[str]]:
-    """What the manifest does not name, of what the selection is about, and by which option the rest is left out.
+def _chosen(project: Project, wishes: Wishes, strays: Sequence[Resource]) -> tuple[list[Resource], dict[Address, str]]:
+    """The strays that the selection is about, and by which option the rest is left out.
 
     What is left out and others wait for is there all the same: they do not go before it.
     """
-    left = {m.name for m in project.fleet.machines} - {resource.machine for resource in scope.planned}
-    strays, unseen = await find_strays(project.kinds, project.fleet, reader, left, deep=wishes.scan)
     describe = describing(project)
     refused = {stray.address: option for stray in strays if (option := wishes.selection.refused(describe(stray)))}
     waited_for = [s for s in strays if s.address in refused and any(s.kind.precedes(s.spec))]
     chosen = [s for s in strays if s.address not in refused]
-    return [*chosen, *waited_for], {s.address: refused[s.address] for s in waited_for}, unseen
+    return [*chosen, *waited_for], {s.address: refused[s.address] for s in waited_for}
 
 
 def _taken_in(plan: Plan, scope: Scope) -> list[str]:
