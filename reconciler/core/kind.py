@@ -37,7 +37,7 @@ class Strength(StrEnum):
     """As hard, and shares its atomic transaction where it can."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Need:
     address: Address
     strength: Strength = Strength.HARD
@@ -45,7 +45,7 @@ class Need:
     """A step of the needed resource marked `rotates` makes this one change too (`Kind.triggered`)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Search(Generic[SpecT]):
     """Where there may be strays: resources that no entry of the manifest stands for."""
 
@@ -200,7 +200,7 @@ class Kind(ABC, Generic[SpecT, StateT]):
 AnyKind = Kind[Any, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Resource:
     """One desired resource: its kind and its spec."""
 

@@ -45,7 +45,7 @@ class Scene:
     ignoring: Ignoring = field(default_factory=Ignoring)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PlannedChange:
     resource: Resource
     """With its spec bound as far as values are known."""

@@ -41,7 +41,7 @@ class DidSection(Section):
     """Who may see the machine's data: public reads dataApi, onchain only on-chain events, private neither."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec:
     address: Address
     account: str

@@ -28,7 +28,7 @@ class StatusSection(Section):
     """Deactivate or reactivate the identity; the bond stays locked either way."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec:
     address: Address
     account: str
@@ -40,7 +40,7 @@ class Spec:
     """Why the machine leaves the fleet, or "" where it does not."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class State:
     id: str
     operator: str
