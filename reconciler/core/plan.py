@@ -3,16 +3,16 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property
 from typing import Any
 
 from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, placeholders
 from reconciler.core.change import Action, FieldChange
 from reconciler.core.effects import ChainGroup, CodedRequest, Effect, SignedRequest, Signer, Step, signer_of
-from reconciler.core.graph import ordered
+from reconciler.core.graph import Needs, ordered
 from reconciler.core.ignoring import Ignoring
-from reconciler.core.kind import Need, Resource, Spec, Strength
+from reconciler.core.kind import Need, Resource, Strength
 from reconciler.core.money import Cost, cost_of
 from reconciler.core.observation import SHAPES, Observation, Present, Unreadable
 
@@ -43,6 +43,10 @@ class Scene:
     held: Mapping[str, str] = field(default_factory=dict)
     """By machine of which nothing may be changed now: why."""
     ignoring: Ignoring = field(default_factory=Ignoring)
+
+    @cached_property
+    def by_address(self) -> Mapping[Address, Resource]:
+        return {resource.address: resource for resource in self.resources}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +131,9 @@ class Plan:
 
 def build_plan(scene: Scene) -> Plan:
     """Judge every resource. First by itself, to learn what wallets will be asked for, then in order of need."""
-    resources = {resource.address: resource for resource in scene.resources}
-    needs = needs_of(scene.resources)
-    order = ordered({address: [need.address for need in wanted] for address, wanted in needs.items()})
+    resources = scene.by_address
+    needs = Needs(resources)
+    order = ordered(resources, lambda address: (need.address for need in needs[address]))
     known = known_outputs(scene)
     alone = (_held(judge(scene, resources[address], known), scene) for address in order)
     burdens = _burdens(alone, scene.gas_price)
@@ -141,16 +145,6 @@ def build_plan(scene: Scene) -> Plan:
         done[address] = _propagate(change, needs[address], done, scene)
     planned = tuple(change for address, change in done.items() if address not in scene.left_out)
     return Plan(planned, scene.gas_price, scene.notices, scene.left_out)
-
-
-def needs_of(resources: Iterable[Resource]) -> dict[Address, tuple[Need, ...]]:
-    """What each resource needs, whichever of the two says so."""
-    resources = tuple(resources)
-    found = {resource.address: list(resource.kind.needs(resource.spec)) for resource in resources}
-    for resource in resources:
-        for waiting in resource.kind.precedes(resource.spec):
-            found.get(waiting.address, []).append(replace(waiting, address=resource.address))
-    return {address: tuple(needs) for address, needs in found.items()}
 
 
 def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
@@ -305,16 +299,14 @@ def _triggered(change: PlannedChange, scene: Scene) -> PlannedChange:
 
 def known_outputs(scene: Scene) -> Resolve:
     """Resolves the Outputs of what is already there."""
-    specs: dict[Address, tuple[Resource, Spec]] = {r.address: (r, r.spec) for r in scene.resources}
 
     def resolve(wanted: Placeholder) -> object | None:
-        if isinstance(wanted, Burden) or wanted.address not in specs:
+        if isinstance(wanted, Burden) or wanted.address not in scene.by_address:
             return None
-        observation = scene.observations[wanted.address]
-        resource, spec = specs[wanted.address]
+        resource, observation = scene.by_address[wanted.address], scene.observations[wanted.address]
         if not isinstance(observation, Present):
             return None
-        return resource.kind.outputs(spec, observation.state).get(wanted.field)
+        return resource.kind.outputs(resource.spec, observation.state).get(wanted.field)
 
     return resolve
 
