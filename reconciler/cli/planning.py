@@ -27,7 +27,7 @@ from reconciler.core.ports import Reader
 from reconciler.core.removals import removal_refusals
 from reconciler.core.selection import EVERYTHING, Scope, Selection
 from reconciler.engine.execute import Result
-from reconciler.engine.survey import advice, look_around, observe_all, quests, survey
+from reconciler.engine.survey import Quest, advice, look_around, observe_all, quests, survey
 
 LEGACY = (
     "protocol v1 is peaq's legacy protocol: live networks run v2 since 2026-09-01, and machines registered "
@@ -85,18 +85,17 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
     now = world.clock.now() if wishes.at is None else wishes.at
     held = holding.held(project.fleet, now, ignore_windows=wishes.ignore_windows)
     reader = await world.snapshot(0)
-    others = {m.name for m in project.fleet.machines} - {resource.machine for resource in scope.planned}
-    searches = quests(project.kinds, project.fleet, others, deep=wishes.scan)
     (observations, found, unseen), fees, advised = await asyncio.gather(
-        look_around(resources, searches, reader, tick),
+        look_around(resources, _searches(project, scope, wishes), reader, tick),
         world.chain.fees(),
         advice(project.kinds, project.fleet, reader),
     )
     strays, left_out = _chosen(project, wishes, found)
     meet(project, strays)
+    observations |= await observe_all(strays, reader)
     scene = Scene(
         (*resources, *strays),
-        observations | await observe_all(strays, reader),
+        observations,
         wishes.has_key,
         gas_price=fees.max_fee,
         allow_token_loss=wishes.allow_token_loss,
@@ -148,6 +147,11 @@ async def remember(session: Session, planned: Planned, result: Result) -> None:
 def _calm(change: PlannedChange) -> bool:
     # What a saved plan leaves as it is does differ.
     return change.action is Action.NO_OP and not change.fields
+
+
+def _searches(project: Project, scope: Scope, wishes: Wishes) -> list[Quest]:
+    others = {m.name for m in project.fleet.machines} - {resource.machine for resource in scope.planned}
+    return quests(project.kinds, project.fleet, others, deep=wishes.scan)
 
 
 def _chosen(project: Project, wishes: Wishes, strays: Sequence[Resource]) -> tuple[list[Resource], dict[Address, str]]:

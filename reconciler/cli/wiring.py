@@ -33,6 +33,7 @@ from reconciler.adapters.totp import Pace, UsedSteps
 from reconciler.adapters.vault import VaultSink
 from reconciler.adapters.views import Outlook
 from reconciler.cli.options import Options
+from reconciler.core.alike import Alike
 from reconciler.core.effects import Signer
 from reconciler.core.errors import ConfigError, Unreachable
 from reconciler.core.fleet import Agent, Fleet, KeyRef, Machine, Operator, Service
@@ -109,7 +110,8 @@ def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> P
 def _addressed(fleet: Fleet, secrets: Secrets) -> Fleet:
     operators = {name: _with_address(o, f"operator {name}", secrets) for name, o in fleet.operators.items()}
     agents = {name: _with_address(a, f"agent {name}", secrets) for name, a in fleet.agents.items()}
-    machines = tuple(_with_address(m, f"machine {m.name}", secrets) for m in fleet.machines)
+    alike = Alike()
+    machines = tuple(alike.thinned(_with_address(m, f"machine {m.name}", secrets)) for m in fleet.machines)
     return fleet.model_copy(update={"operators": operators, "agents": agents, "machines": machines})
 
 
