@@ -19,7 +19,7 @@ from reconciler.engine.world import World
 
 MOST_GAS = 8_000_000
 """Gas of the probes that are tried by one call: nodes limit what a call may take."""
-SLICE, SLICES_AT_ONCE = 800, 2
+SLICE, SLICES_AT_ONCE = 1000, 2
 """Resources that are looked at together: while services are slow to answer for some, the chain is asked for others."""
 T = TypeVar("T")
 Seen = dict[Address, Observation[Any]]
