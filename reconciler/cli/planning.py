@@ -22,7 +22,7 @@ from reconciler.core.ignoring import Ignoring
 from reconciler.core.kind import Resource
 from reconciler.core.money import format_amount
 from reconciler.core.moved import Applied, Movements, differing, movements
-from reconciler.core.plan import Plan, PlannedChange, Scene
+from reconciler.core.plan import Plan, PlannedChange, Scene, spelled_out
 from reconciler.core.ports import Reader
 from reconciler.core.removals import removal_refusals
 from reconciler.core.selection import EVERYTHING, Scope, Selection
@@ -138,7 +138,7 @@ def memory_of(fleet: Fleet) -> str:
 
 async def remember(session: Session, planned: Planned, result: Result) -> None:
     """Keep what this apply found or made as declared, so that a later plan can tell who moved."""
-    calm = [change.resource for change in planned.plan.changes if _calm(change)]
+    calm = [change.resource for change in spelled_out(planned.plan, planned.scene).changes if _calm(change)]
     ignoring = planned.scene.ignoring
     converged = {str(each.address): Applied.of(each, ignoring).text() for each in (*calm, *result.converged.values())}
     await session.world.journal.remember(memory_of(session.project.fleet), converged)

@@ -6,10 +6,12 @@ from typing import Any, TypeVar, cast
 from reconciler.core.section import Section
 
 SectionT = TypeVar("SectionT", bound=Section)
+MOST = 5_000
+"""Values that are known at a time: what is said so often is known again soon."""
 
 
 class Alike:
-    """Knows every value that it was given. Nothing in a manifest is ever changed, so nobody can tell the difference."""
+    """Knows values that it was given. Nothing in a manifest or an answer is ever changed: nobody sees a difference."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, Any] = {}
@@ -17,13 +19,16 @@ class Alike:
     def thinned(self, section: SectionT) -> SectionT:
         """`section`, made of parts that were met before where it can be."""
         written: set[str] = self._known.setdefault(frozenset(section.model_fields_set), section.model_fields_set)
-        parts = {name: self._one(part) for name, part in section}
+        parts = {name: self.one(part) for name, part in section}
         return cast(SectionT, type(section).model_construct(written, **parts))
 
-    def _one(self, part: Any) -> Any:
+    def one(self, part: Any) -> Any:
+        """An equal value that was met before, or else this one."""
         if part is None or isinstance(part, str | int | float):
             return part
         key = _key(part)
+        if len(self._known) > MOST:
+            self._known.clear()
         if key not in self._known:
             self._known[key] = self.thinned(part) if isinstance(part, Section) else part
         return self._known[key]
@@ -35,6 +40,6 @@ def _key(value: Any) -> Hashable:
         return type(value), frozenset(value.model_fields_set), tuple(_key(part) for _, part in value)
     if isinstance(value, Mapping):
         return Mapping, tuple((name, _key(item)) for name, item in value.items())
-    if isinstance(value, tuple):
-        return tuple, tuple(map(_key, value))
+    if isinstance(value, tuple | list):
+        return type(value), tuple(map(_key, value))
     return type(value), value

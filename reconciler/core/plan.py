@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -52,7 +52,7 @@ class Scene:
 @dataclass(frozen=True, slots=True)
 class PlannedChange:
     resource: Resource
-    """With its spec bound as far as values are known."""
+    """With its spec bound as far as values are known; that of a no-op only once it is `spelled_out`."""
     action: Action
     reason: str = ""
     fields: tuple[FieldChange, ...] = ()
@@ -142,15 +142,32 @@ def build_plan(scene: Scene) -> Plan:
     for address in order:
         change = _held(judge(scene, resources[address], _resolver(known, burdens, done)), scene)
         change = _answered(change, orphans, scene)
-        done[address] = _propagate(change, needs[address], done, scene)
+        done[address] = _thin(_propagate(change, needs[address], done, scene), resources[address])
     planned = tuple(change for address, change in done.items() if address not in scene.left_out)
     return Plan(planned, scene.gas_price, scene.notices, scene.left_out)
 
 
+def _thin(change: PlannedChange, resource: Resource) -> PlannedChange:
+    # Bound, every spec of a large fleet would be there twice, and hardly anybody asks for those of what stays as it is.
+    stays = change.action is Action.NO_OP and resource.kind.of_machine
+    return replace(change, resource=resource) if stays else change
+
+
+def spelled_out(plan: Plan, scene: Scene) -> Plan:
+    """With the specs of what stays as it is bound too, for those who show or remember them."""
+    resolve = _resolver(known_outputs(scene), {}, {change.address: change for change in plan.changes})
+    bound = (replace(c, resource=_bound(c.resource, resolve)) if c.action is Action.NO_OP else c for c in plan.changes)
+    return replace(plan, changes=tuple(bound))
+
+
+def _bound(resource: Resource, resolve: Resolve) -> Resource:
+    spec = bind(resource.spec, resolve)
+    return resource if spec is resource.spec else Resource(resource.kind, spec)
+
+
 def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
     """What to do with one resource as it stands now, its needs aside."""
-    spec = bind(resource.spec, resolve)
-    bound = resource if spec is resource.spec else Resource(resource.kind, spec)
+    bound = _bound(resource, resolve)
     observation = scene.observations[resource.address]
     if isinstance(observation, Unreadable):
         return PlannedChange(bound, Action.BLOCKED, observation.reason, unreadable=True)
