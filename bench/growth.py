@@ -86,7 +86,7 @@ def without_start(points: Mapping[int, float]) -> tuple[float, float] | None:
     sizes = [size for size, _ in ordered]
 
     def bend(b: float) -> float:
-        first, second = (large**b - small**b for small, large in pairwise(sizes))
+        first, second = (float(large**b - small**b) for small, large in pairwise(sizes))
         return second / first
 
     b = bisect(bend, steps[1] / steps[0], LEAST, MOST)

@@ -55,6 +55,7 @@ class MachineIdentity(Kind[Spec, State]):
     prunable = "identities"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
+        bond = Output(Address("registry", "v1"), "min_bond")
         for machine in fleet.machines:
             section = machine.section(StatusSection) or StatusSection()
             yield Spec(
@@ -62,7 +63,7 @@ class MachineIdentity(Kind[Spec, State]):
                 machine.address or "",
                 fleet.operator_of(machine).address or "",
                 machine.operator,
-                Output(Address("registry", "v1"), "min_bond"),
+                bond,
                 section.status,
                 GONE[1] if machine.state == "retired" else "",
             )
