@@ -9,7 +9,6 @@ from eth_hash.auto import keccak
 from reconciler.adapters.checksum import checksum
 from reconciler.adapters.rpc import Rpc, RpcError
 from reconciler.core.errors import Unreachable
-from reconciler.core.fleet import ContractAddresses
 
 IMPLEMENTATION = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc"
 """The storage slot in which ERC-1967 has the address of a proxy's implementation."""
@@ -23,12 +22,10 @@ class Deployed:
     implementation: str | None
 
 
-async def deployed(rpc: Rpc, contracts: ContractAddresses) -> dict[str, Deployed]:
-    """Of every contract, by role, all asked at once. Raises Unreachable."""
-    named: Mapping[str, str | None] = contracts.model_dump(by_alias=True)
-    roles = {role: address for role, address in named.items() if address is not None}
-    found = await asyncio.gather(*(_deployed(rpc, address) for address in roles.values()))
-    return dict(zip(roles, found, strict=True))
+async def deployed(rpc: Rpc, addresses: Mapping[str, str]) -> dict[str, Deployed]:
+    """Of these contracts, by role, all asked at once. Raises Unreachable."""
+    found = await asyncio.gather(*(_deployed(rpc, address) for address in addresses.values()))
+    return dict(zip(addresses, found, strict=True))
 
 
 async def _deployed(rpc: Rpc, address: str) -> Deployed:

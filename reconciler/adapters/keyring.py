@@ -14,7 +14,7 @@ from reconciler.core.fleet import KeyRef, SecretRef
 from reconciler.core.ports import Draft, Signed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Holder:
     """Who a key is for: its signer, its declared address if any, and where the key is kept if anywhere here."""
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from reconciler.core.alike import Alike
 from reconciler.core.ports import Json
 
 Path = tuple[str, ...]
@@ -35,6 +36,7 @@ class Listings:
         self._read = read
         self._running: dict[Path, asyncio.Task[Listing]] = {}
         self._next: dict[Path, asyncio.Task[Listing]] = {}
+        self._alike = Alike()
 
     async def get(self, path: Path) -> Listing:
         if path not in self._next:
@@ -47,7 +49,8 @@ class Listings:
         # From here on it is too old for newcomers.
         task = self._running[path] = self._next.pop(path)
         try:
-            return Listing(await self._read(path))
+            # Whatever they say of policies, capabilities and limits, most say the same.
+            return Listing([{name: self._alike.one(part) for name, part in i.items()} for i in await self._read(path)])
         finally:
             if self._running.get(path) is task:
                 del self._running[path]

@@ -14,7 +14,7 @@ from reconciler.core.ports import Json, Receipt, Sink, Stored
 from reconciler.core.text import visible
 
 READ_ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
-MOST_ANSWERS = 20_000
+MOST_ANSWERS = 4_000
 """Answers that are kept to be given again: what is asked twice is asked about one machine, and soon."""
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ from reconciler.core.plan import PlannedChange, Scene, build_plan
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS
 from reconciler.engine.adopt import adopt
-from reconciler.engine.survey import find_strays, observe_all
+from reconciler.engine.survey import look_around, observe_all, quests
 from reconciler.manifest.adopted import Additions, Entry, put_together
 from reconciler.manifest.fresh import Head, fresh, skeleton
 from reconciler.manifest.graft import grafted
@@ -228,8 +228,8 @@ async def _pending(base: Options, text: str, reader: Reader) -> tuple[str, ...]:
             problem = error.problems[0]
             message = f"what was read makes no good manifest: {problem.message} ({problem.hint})"
             raise FleetError(message, hint="nothing was written; leave this machine out, or report it") from None
-    observations = await observe_all(project.resources, reader)
-    strays, unseen = await find_strays(project.kinds, project.fleet, reader)
+    searches = quests(project.kinds, project.fleet)
+    observations, strays, unseen = await look_around(project.resources, searches, reader)
     scene = Scene(
         (*project.resources, *strays),
         observations | await observe_all(strays, reader),

@@ -71,9 +71,9 @@ class JustThis:
         return Choice.read(self.saved.choice)
 
     async def check(self, session: Session) -> None:
-        found, block = await asyncio.gather(
-            deployed(session.rpc, session.project.fleet.network.contracts), self._block(session)
-        )
+        fleet = session.project.fleet
+        used = fleet.network.contracts.used(fleet.protocols)
+        found, block = await asyncio.gather(deployed(session.rpc, used), self._block(session))
         for role, then in self.saved.contracts.items():
             now = found.get(role)
             if now is None:

@@ -22,12 +22,12 @@ from reconciler.core.ignoring import Ignoring
 from reconciler.core.kind import Resource
 from reconciler.core.money import format_amount
 from reconciler.core.moved import Applied, Movements, differing, movements
-from reconciler.core.plan import Plan, PlannedChange, Scene
+from reconciler.core.plan import Plan, PlannedChange, Scene, spelled_out
 from reconciler.core.ports import Reader
 from reconciler.core.removals import removal_refusals
 from reconciler.core.selection import EVERYTHING, Scope, Selection
 from reconciler.engine.execute import Result
-from reconciler.engine.survey import advice, find_strays, observe_all, survey
+from reconciler.engine.survey import Quest, advice, look_around, observe_all, quests, survey
 
 
 # Without a repr: asyncio makes one of what a run returns, and this holds a whole fleet.
@@ -80,17 +80,18 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
     now = world.clock.now() if wishes.at is None else wishes.at
     held = holding.held(project.fleet, now, ignore_windows=wishes.ignore_windows)
     reader = await world.snapshot(0)
-    observations, fees, (strays, left_out, unseen), advised, _ = await asyncio.gather(
-        observe_all(resources, reader, tick),
+    (observations, found, unseen), fees, advised, _ = await asyncio.gather(
+        look_around(resources, _searches(project, scope, wishes), reader, tick),
         world.chain.fees(),
-        _strays(project, wishes, scope, reader),
         advice(project.kinds, project.fleet, reader),
         _prefetched(project, reader),
     )
+    strays, left_out = _chosen(project, wishes, found)
     meet(project, strays)
+    observations |= await observe_all(strays, reader)
     scene = Scene(
         (*resources, *strays),
-        observations | await observe_all(strays, reader),
+        observations,
         wishes.has_key,
         gas_price=fees.max_fee,
         allow_token_loss=wishes.allow_token_loss,
@@ -106,7 +107,7 @@ async def make_plan(session: Session, wishes: Wishes, tick: Callable[[], None] =
         protected=protected(project, project.resources + tuple(strays)),
         unseen=tuple(unseen),
         ahead=wishes.ahead,
-        left_out=scope.left_out | left_out,
+        left_out={**scope.left_out, **left_out},
         held=held,
         ignoring=Ignoring.of(project.fleet),
     )
@@ -133,7 +134,7 @@ def memory_of(fleet: Fleet) -> str:
 
 async def remember(session: Session, planned: Planned, result: Result) -> None:
     """Keep what this apply found or made as declared, so that a later plan can tell who moved."""
-    calm = [change.resource for change in planned.plan.changes if _calm(change)]
+    calm = [change.resource for change in spelled_out(planned.plan, planned.scene).changes if _calm(change)]
     ignoring = planned.scene.ignoring
     converged = {str(each.address): Applied.of(each, ignoring).text() for each in (*calm, *result.converged.values())}
     await session.world.journal.remember(memory_of(session.project.fleet), converged)
@@ -144,20 +145,21 @@ def _calm(change: PlannedChange) -> bool:
     return change.action is Action.NO_OP and not change.fields
 
 
-async def _strays(
-    project: Project, wishes: Wishes, scope: Scope, reader: Reader
-) -> tuple[list[Resource], dict[Address, str], list[str]]:
-    """What the manifest does not name, of what the selection is about, and by which option the rest is left out.
+def _searches(project: Project, scope: Scope, wishes: Wishes) -> list[Quest]:
+    others = {m.name for m in project.fleet.machines} - {resource.machine for resource in scope.planned}
+    return quests(project.kinds, project.fleet, others, deep=wishes.scan)
+
+
+def _chosen(project: Project, wishes: Wishes, strays: Sequence[Resource]) -> tuple[list[Resource], dict[Address, str]]:
+    """The strays that the selection is about, and by which option the rest is left out.
 
     What is left out and others wait for is there all the same: they do not go before it.
     """
-    left = {m.name for m in project.fleet.machines} - {resource.machine for resource in scope.planned}
-    strays, unseen = await find_strays(project.kinds, project.fleet, reader, left, deep=wishes.scan)
     describe = describing(project)
     refused = {stray.address: option for stray in strays if (option := wishes.selection.refused(describe(stray)))}
     waited_for = [s for s in strays if s.address in refused and any(s.kind.precedes(s.spec))]
     chosen = [s for s in strays if s.address not in refused]
-    return [*chosen, *waited_for], {s.address: refused[s.address] for s in waited_for}, unseen
+    return [*chosen, *waited_for], {s.address: refused[s.address] for s in waited_for}
 
 
 def _taken_in(plan: Plan, scope: Scope) -> list[str]:

@@ -61,7 +61,8 @@ async def _bindings(session: Session, planned: Planned, options: Options) -> dic
     if block is None:
         hint = "plan again"
         raise ConfigError(f"the node does not show block {planned.block} any more, at which it was read", hint=hint)
-    found, origin = await deployed(session.rpc, network.contracts), checkout(options.file.parent)
+    found = await deployed(session.rpc, network.contracts.used(fleet.protocols))
+    origin = checkout(options.file.parent)
     numbers = {"chainId": str(network.chain_id), "block": str(block.number), "blockHash": block.hash}
     return {
         "kind": "Plan",

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -34,6 +34,7 @@ from reconciler.adapters.vault import VaultSink
 from reconciler.adapters.views import Outlook
 from reconciler.cli.options import Options
 from reconciler.cli.reading import read_manifest
+from reconciler.core.alike import Alike
 from reconciler.core.effects import Signer
 from reconciler.core.errors import ConfigError, Unreachable
 from reconciler.core.fleet import Agent, Fleet, KeyRef, Machine, Operator, Service
@@ -97,7 +98,8 @@ def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> P
     fleet = _addressed(manifest.fleet, secrets)
     totps = {Signer("totp", name): o.totp for name, o in fleet.operators.items() if o.totp is not None}
     keyring = HeldKeys(secrets, _holders(fleet), totps, fleet.former_keys)
-    kinds = discover()
+    # As it is from now on: of a large fleet there is no second one.
+    manifest, kinds = replace(manifest, fleet=fleet), discover()
     notices = (*manifest.notices, *(text for kind in kinds.values() for text in kind.notices(fleet)))
     return Project(manifest, fleet, expand(fleet, kinds), keyring, secrets, notices, tuple(kinds.values()))
 
@@ -105,14 +107,16 @@ def open_project(options: Options, environ: Mapping[str, str] = os.environ) -> P
 def _addressed(fleet: Fleet, secrets: Secrets) -> Fleet:
     operators = {name: _with_address(o, f"operator {name}", secrets) for name, o in fleet.operators.items()}
     agents = {name: _with_address(a, f"agent {name}", secrets) for name, a in fleet.agents.items()}
-    machines = tuple(_with_address(m, f"machine {m.name}", secrets) if m.has_account else m for m in fleet.machines)
+    alike = Alike()
+    placed = (_with_address(m, f"machine {m.name}", secrets) if m.has_account else m for m in fleet.machines)
+    machines = tuple(map(alike.thinned, placed))
     return fleet.model_copy(update={"operators": operators, "agents": agents, "machines": machines})
 
 
 def _with_address(holding: HoldingT, what: str, secrets: Secrets) -> HoldingT:
     """With its address, checksummed: as declared, or as its key gives it."""
-    address = holding.address or _address_of(holding.key, what, secrets)
-    return holding.model_copy(update={"address": checksum(address)})
+    address = checksum(holding.address or _address_of(holding.key, what, secrets))
+    return holding if holding.address == address else holding.model_copy(update={"address": address})
 
 
 def _address_of(key: KeyRef | None, what: str, secrets: Secrets) -> str:

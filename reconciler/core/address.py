@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Address:
     """The name of one resource, e.g. `machine_nft/press-07`, in logs, plans, errors and the journal."""
 
@@ -21,7 +21,7 @@ class Address:
         return f"{self.kind}/{self.name}"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Output:
     """A field of another resource's verified state; "known after apply" until it is bound."""
 
@@ -34,7 +34,7 @@ class Output:
         return "(known after apply)"
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Burden:
     """Wei that the steps of this plan take from one signer's wallet beside transfers: deposits and worst gas.
 

@@ -20,7 +20,7 @@ class Action(StrEnum):
         return self in (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FieldChange:
     """One declared field that differs. `replaces`: the field cannot be edited in place."""
 

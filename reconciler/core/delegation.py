@@ -13,7 +13,7 @@ LISTS = ("allowedSkillKeys", "deniedSkillKeys", "allowedServiceIds", "deniedServ
 LIMITS = ("perTransactionLimit", "dailySpendLimit", "currency")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Paired:
     """An agent and a machine, as every kind about the two names them."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.core.address import Output, expected
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Signer:
     """Who must sign: a role (operator, machine, agent) and the name the manifest gives the key."""
 
@@ -21,7 +21,7 @@ class Signer:
         return f"{self.role}/{self.name}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ChainCall:
     """One contract call or transfer by `signer`.
 
@@ -52,7 +52,7 @@ class ChainCall:
         return sent + (self.taken if self.purpose == "bond" else 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ChainGroup:
     """Calls of one signer that happen together or not at all."""
 
@@ -66,7 +66,7 @@ class ChainGroup:
 Segment = str | Output
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Touch:
     """Says that a request moves the pairing's `updatedAt` without ending its session.
 
@@ -77,7 +77,7 @@ class Touch:
     seen: Segment
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SecretSource:
     """A secret that is put into `field` of a body as it is sent, and nowhere else.
 
@@ -89,7 +89,7 @@ class SecretSource:
     what: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HttpRequest:
     """A request to Machine Markets; `path` is in segments below the API's root, `body` is JSON."""
 
@@ -100,7 +100,7 @@ class HttpRequest:
     secret: SecretSource | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SecretTarget:
     """Where a secret in an answer must be written before anything else: `field` of the answer, entry `name`."""
 
@@ -108,7 +108,7 @@ class SecretTarget:
     name: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SignedRequest:
     """A request that carries a proof: fetch a challenge, sign its message, send `request` with the proof inside.
 
@@ -142,7 +142,7 @@ def renewed_proof(identity_ref: str, machine: str, operator: str, record: Segmen
     return machine_proof(identity_ref, machine, operator, HttpRequest("PATCH", ("machines", record), {}))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CodedRequest:
     """A request for coins, with a one-time code of `signer` and an id under which it may safely be repeated.
 
@@ -164,7 +164,7 @@ class CodedRequest:
 Effect = ChainGroup | HttpRequest | SignedRequest | CodedRequest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """One external act inside a change: one effect, one intent, one outcome.
 

@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -100,6 +100,12 @@ class ContractAddresses(Section):
             raise ConfigError(f"network.contracts.{role} is not set", hint="write its address under network.contracts")
         return address
 
+    def used(self, protocols: Iterable["Protocol"]) -> dict[str, str]:
+        """Addresses by their keys here, without those that only other protocols use."""
+        idle = {role for protocol in set(ROLES) - set(protocols) for role in (*ROLES[protocol], *BUILT_IN[protocol])}
+        known: dict[str, str | None] = self.model_dump(by_alias=True, exclude={to_snake(role) for role in idle})
+        return {role: address for role, address in known.items() if address is not None}
+
     def missing(self, protocol: "Protocol") -> list[str]:
         """The contracts that a protocol cannot do without and that are left out, by their keys."""
         return [role for role in ROLES[protocol] if getattr(self, to_snake(role)) is None]
@@ -188,6 +194,8 @@ ROLES: Mapping[Protocol, tuple[str, ...]] = {
     "v2": ("infoDesk", "machineRegistry", "machineStateAndSync", "machineSubscription", "crossChainMirror"),
 }
 """The contracts of each protocol, by their keys under network.contracts."""
+BUILT_IN: Mapping[Protocol, tuple[str, ...]] = {"v1": ("did",), "v2": ("peaqToken",)}
+"""What of the chain itself only one protocol uses, by the same keys."""
 
 Prunable = Literal["pairings", "records", "identities"]
 """What may be removed although the manifest never named it (`Kind.prunable`)."""

@@ -38,7 +38,7 @@ class Strength(StrEnum):
     """As hard, and shares its atomic transaction where it can."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Need:
     address: Address
     strength: Strength = Strength.HARD
@@ -48,7 +48,7 @@ class Need:
     """The need is that one's, and is shared only while that one is to change."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Search(Generic[SpecT]):
     """Where there may be strays: resources that no entry of the manifest stands for."""
 
@@ -205,7 +205,7 @@ class Kind(ABC, Generic[SpecT, StateT]):
 AnyKind = Kind[Any, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Resource:
     """One desired resource: its kind and its spec."""
 

@@ -12,7 +12,8 @@ from reconciler.core.diff import same
 from reconciler.core.ignoring import NOTHING, Ignoring
 from reconciler.core.kind import Resource
 from reconciler.core.observation import Absent, Observation
-from reconciler.core.plan import Plan, PlannedChange, plain
+from reconciler.core.plain import plain
+from reconciler.core.plan import Plan, PlannedChange
 
 
 class Moved(StrEnum):

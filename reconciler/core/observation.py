@@ -10,17 +10,17 @@ SHAPES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What code raises that meets data of another shape than it was promised."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Present(Generic[StateT]):
     state: StateT
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Absent:
     """Read clearly, and not there."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """No clear answer; `reason` is for the user."""
 

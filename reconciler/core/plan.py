@@ -2,19 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, expected, placeholders
 from reconciler.core.change import Action, FieldChange
 from reconciler.core.effects import ChainGroup, CodedRequest, Effect, SignedRequest, Signer, Step, calls_of, signer_of
-from reconciler.core.graph import needs_of, ordered
+from reconciler.core.graph import Needs, ordered
 from reconciler.core.ignoring import Ignoring
-from reconciler.core.kind import Need, Resource, Spec, Strength
+from reconciler.core.kind import Need, Resource, Strength
 from reconciler.core.money import Cost, call_cost, cost_of
 from reconciler.core.observation import SHAPES, Observation, Present, Unreadable
+from reconciler.core.plain import plain
 
 WAITS = "waits for "
 """How the reason begins of what is stopped by what it needs."""
@@ -47,11 +48,15 @@ class Scene:
     """By machine of which nothing may be changed now: why."""
     ignoring: Ignoring = field(default_factory=Ignoring)
 
+    @cached_property
+    def by_address(self) -> Mapping[Address, Resource]:
+        return {resource.address: resource for resource in self.resources}
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class PlannedChange:
     resource: Resource
-    """With its spec bound as far as values are known."""
+    """With its spec bound as far as values are known; that of a no-op only once it is `spelled_out`."""
     action: Action
     reason: str = ""
     fields: tuple[FieldChange, ...] = ()
@@ -130,41 +135,56 @@ class Plan:
 
 def build_plan(scene: Scene) -> Plan:
     """Judge every resource in order of need: once to learn what wallets will be asked for, and then knowing that."""
-    resources = {resource.address: resource for resource in scene.resources}
-    needs = needs_of(scene.resources)
-    order = ordered({address: [need.address for need in wanted] for address, wanted in needs.items()})
+    resources = scene.by_address
+    needs = Needs(resources)
+    order = ordered(resources, lambda address: (need.address for need in needs[address]))
     place = {address: index for index, address in enumerate(order)}
     known = known_outputs(scene)
-    first = _at_first(scene, [resources[address] for address in order], needs, known)
-    burdens = burdens_of(first, scene.gas_price)
+    burdens = burdens_of(_at_first(scene, place, needs, known), scene.gas_price)
     orphans = {n.address: address for address in scene.left_out for n in needs.get(address, ()) if n.triggers}
     done: dict[Address, PlannedChange] = {}
-    for address in order:
+    for address in place:
         change = _held(judge(scene, resources[address], _resolver(known, burdens, done)), scene)
         change = _answered(change, orphans, scene)
-        done[address] = _propagate(change, needs[address], done, place, scene)
+        done[address] = _thin(_propagate(change, needs[address], done, place, scene), resources[address])
     planned = tuple(change for address, change in done.items() if address not in scene.left_out)
     return Plan(planned, scene.gas_price, scene.notices, scene.left_out)
 
 
-def _at_first(
-    scene: Scene, resources: Sequence[Resource], needs: Mapping[Address, tuple[Need, ...]], known: Resolve
-) -> Iterator[PlannedChange]:
+def _at_first(scene: Scene, place: Mapping[Address, int], needs: Needs, known: Resolve) -> Iterator[PlannedChange]:
     """What would be done if no wallet had to be asked for anything; in order, and kept no longer than it takes."""
     seen: dict[Address, PlannedChange] = {}
-    place = {resource.address: index for index, resource in enumerate(resources)}
-    for resource in resources:
+    for address in place:
+        resource = scene.by_address[address]
         alone = _held(judge(scene, resource, known), scene)
-        change = _propagate(alone, needs[resource.address], seen, place, scene)
-        seen[change.address] = PlannedChange(resource, change.action)
+        change = _propagate(alone, needs[address], seen, place, scene)
+        seen[address] = PlannedChange(resource, change.action)
         if change.action.acts:
             yield change
 
 
+def _thin(change: PlannedChange, resource: Resource) -> PlannedChange:
+    # Bound, every spec of a large fleet would be there twice, and hardly anybody asks for those of what stays as it is.
+    stays = change.action is Action.NO_OP and resource.kind.of_machine
+    return replace(change, resource=resource) if stays else change
+
+
+def spelled_out(plan: Plan, scene: Scene) -> Plan:
+    """With the specs of what stays as it is bound too, for those who show or remember them."""
+    burdens = burdens_of(plan.acting, plan.gas_price)
+    resolve = _resolver(known_outputs(scene), burdens, {change.address: change for change in plan.changes})
+    bound = (replace(c, resource=_bound(c.resource, resolve)) if c.action is Action.NO_OP else c for c in plan.changes)
+    return replace(plan, changes=tuple(bound))
+
+
+def _bound(resource: Resource, resolve: Resolve) -> Resource:
+    spec = bind(resource.spec, resolve)
+    return resource if spec is resource.spec else replace(resource, spec=spec)
+
+
 def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
     """What to do with one resource as it stands now, its needs aside."""
-    spec = bind(resource.spec, resolve)
-    bound = resource if spec is resource.spec else replace(resource, spec=spec)
+    bound = _bound(resource, resolve)
     observation = scene.observations[resource.address]
     if isinstance(observation, Unreadable):
         return PlannedChange(bound, Action.BLOCKED, observation.reason, unreadable=True)
@@ -324,16 +344,14 @@ def _triggered(change: PlannedChange, scene: Scene) -> PlannedChange:
 
 def known_outputs(scene: Scene) -> Resolve:
     """Resolves the Outputs of what is already there."""
-    specs: dict[Address, tuple[Resource, Spec]] = {r.address: (r, r.spec) for r in scene.resources}
 
     def resolve(wanted: Placeholder) -> object | None:
-        if isinstance(wanted, Burden) or wanted.address not in specs:
+        if isinstance(wanted, Burden) or wanted.address not in scene.by_address:
             return None
-        observation = scene.observations[wanted.address]
-        resource, spec = specs[wanted.address]
+        resource, observation = scene.by_address[wanted.address], scene.observations[wanted.address]
         if not isinstance(observation, Present):
             return None
-        return resource.kind.outputs(spec, observation.state).get(wanted.field)
+        return resource.kind.outputs(resource.spec, observation.state).get(wanted.field)
 
     return resolve
 
@@ -374,16 +392,3 @@ def _essence(change: PlannedChange) -> dict[str, object]:
         "fields": change.fields,
         "steps": [(step.title, step.effect) for step in change.steps],
     }
-
-
-def plain(value: Any) -> Any:
-    """`value` as JSON data: dataclasses by field, bytes as hex, anything else as its text."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, bytes):
-        return "0x" + value.hex()
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

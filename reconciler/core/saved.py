@@ -181,14 +181,14 @@ class SavedPlan(Part):
         return [Refusal(r.code, one_line(r.message), one_line(r.hint)) for r in self.refusals]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Named:
     """All that a file tells of a resource's spec."""
 
     address: Address
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RememberedChange(PlannedChange):
     """A change as a file tells it: its steps have titles only, so its marks are told beside them."""
 

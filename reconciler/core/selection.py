@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from reconciler.core.address import Address
 from reconciler.core.errors import ConfigError
-from reconciler.core.graph import needs_of
+from reconciler.core.graph import Needs
 from reconciler.core.kind import Need, Resource, Strength
 
 KEYS = ("machine", "label", "kind", "file")
@@ -153,7 +153,9 @@ def scope(selection: Selection, resources: Sequence[Resource], describe: Describ
     if not selection:
         return Scope(tuple(resources))
     refused = {resource.address: selection.refused(describe(resource)) for resource in resources}
-    needs = {a: tuple(n for n in own if n.address in refused) for a, own in needs_of(resources).items()}
+    needs = {
+        a: tuple(n for n in own if n.address in refused) for a, own in Needs({r.address: r for r in resources}).items()
+    }
     chosen = [address for address, option in refused.items() if not option]
     brings = _brings(needs)
     planned = _closure(chosen, lambda address: [a for a in brings[address] if refused[a] != SKIP])

@@ -14,7 +14,8 @@ from reconciler.core.diff import same
 from reconciler.core.effects import signer_of
 from reconciler.core.errors import StalePlan
 from reconciler.core.money import format_amount
-from reconciler.core.plan import WAITS, Plan, PlannedChange, Scene, build_plan, known_outputs, plain
+from reconciler.core.plain import plain
+from reconciler.core.plan import WAITS, Plan, PlannedChange, Scene, build_plan, known_outputs
 from reconciler.core.saved import SavedChange, SavedPlan
 from reconciler.core.text import quoted
 

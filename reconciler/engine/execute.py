@@ -10,7 +10,7 @@ from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder,
 from reconciler.core.change import Action
 from reconciler.core.effects import ChainGroup, CodedRequest, Signer, Step
 from reconciler.core.errors import Ambiguous, Deferred, FleetError, NotConverged, Rejected, Unreachable
-from reconciler.core.graph import needs_of
+from reconciler.core.graph import Needs
 from reconciler.core.kind import Resource, Strength
 from reconciler.core.observation import Observation, Present
 from reconciler.core.plan import Plan, PlannedChange, Scene, burdens_of, is_bound, judge
@@ -90,8 +90,8 @@ class Execution:
         self._shared = Shared(world, self._watch, Gauge(world), Purse(world.settings.max_spend))
         self._lanes: dict[Signer, Lane] = {}
         self._tasks: dict[Address, asyncio.Task[Outcome]] = {}
-        self._needs = needs_of(scene.resources)
-        self._resources = {resource.address: resource for resource in scene.resources}
+        self._resources = scene.by_address
+        self._needs = Needs(self._resources)
         self._observations: dict[Address, Observation[Any]] = dict(scene.observations)
         self._burdens = burdens_of(plan.acting, plan.gas_price)
         self._riders = _riders(plan) if world.settings.batch else {}

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from reconciler.core.address import Address
@@ -10,7 +10,7 @@ from reconciler.core.change import Action
 from reconciler.core.effects import ChainCall, ChainGroup, Signer
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.fleet import Fleet, Mistake
-from reconciler.core.kind import AnyKind, Resource, Strength
+from reconciler.core.kind import AnyKind, Resource, Search, Spec, Strength
 from reconciler.core.observation import SHAPES, Observation, Unreadable
 from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_bound
 from reconciler.core.ports import Reader
@@ -19,11 +19,12 @@ from reconciler.engine.world import World
 
 MOST_GAS = 8_000_000
 """Gas of the probes that are tried by one call: nodes limit what a call may take."""
-SLICE, SLICES_AT_ONCE = 2000, 2
+SLICE, SLICES_AT_ONCE = 1000, 2
 """Resources that are looked at together: while services are slow to answer for some, the chain is asked for others."""
 UNFUNDED = "FundsUnavailable"
 """The token's refusal for want of coins: the check of balances tells that in numbers."""
 T = TypeVar("T")
+Seen = dict[Address, Observation[Any]]
 Probe = tuple[Address, tuple[ChainCall, ...]]
 
 
@@ -48,48 +49,78 @@ async def _clearly(reading: Awaitable[T]) -> T | Unreadable:
         return Unreadable(quoted(f"it was answered with data of another shape ({type(error).__name__}: {error})"))
 
 
-async def observe_all(
-    resources: Sequence[Resource], reader: Reader, tick: Callable[[], None] = lambda: None
-) -> dict[Address, Observation[Any]]:
-    """Everything, so much of it at once as fills the batches that reads travel in; `tick` is called after each."""
-    found: dict[Address, Observation[Any]] = {}
-    # What is about one machine asks the same questions, so it is looked at together.
-    slices = batched(sorted(resources, key=lambda r: r.address.name.partition("/")[0]), SLICE)
+@dataclass(frozen=True, slots=True, eq=False)
+class Quest:
+    """A search, and the kind whose strays it finds."""
 
-    async def one(resource: Resource) -> None:
-        found[resource.address] = await observe(resource, reader)
-        tick()
+    kind: AnyKind
+    search: Search[Any]
+    fleet: Fleet
 
-    async def work() -> None:
-        for part in slices:
-            await asyncio.gather(*(one(resource) for resource in part))
+    @property
+    def machine(self) -> str:
+        return self.search.machine
 
-    await asyncio.gather(*(work() for _ in range(SLICES_AT_ONCE)))
-    return found
+    def stray(self, spec: Spec) -> Resource:
+        return Resource.of(self.fleet, self.kind, spec)
 
 
-async def find_strays(
-    kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader, left: Collection[str] = (), *, deep: bool = False
-) -> tuple[list[Resource], list[str]]:
-    """What exists and the manifest does not name, and what to tell where that cannot be read.
+def quests(kinds: Iterable[AnyKind], fleet: Fleet, left: Collection[str] = (), *, deep: bool = False) -> list[Quest]:
+    """Where to look for what exists and the manifest does not name.
 
     The fleet is always the whole one, or what it was made smaller by would seem not to be named. What belongs to the
     machines in `left` is not looked for.
     """
-    asked = [(kind, search) for kind in kinds for search in kind.searches(fleet) if search.machine not in left]
-    searches = [(kind, search) for kind, search in asked if deep or not search.deep]
-    found = await asyncio.gather(*(_clearly(search.find(reader)) for _, search in searches))
+    asked = (Quest(kind, search, fleet) for kind in kinds for search in kind.searches(fleet))
+    return [quest for quest in asked if quest.machine not in left and (deep or not quest.search.deep)]
+
+
+async def look_around(
+    resources: Sequence[Resource], searches: Sequence[Quest], reader: Reader, tick: Callable[[], None] = lambda: None
+) -> tuple[Seen, list[Resource], list[str]]:
+    """Every resource as it is, the strays, and what to tell where these cannot be read.
+
+    So much of it at once as fills the batches that reads travel in; `tick` is called after each resource.
+    """
+    seen: dict[Address, Observation[Any]] = {}
+    found: dict[Quest, Iterable[Spec] | Unreadable] = {}
+
+    async def one(about: Resource | Quest) -> None:
+        if isinstance(about, Quest):
+            found[about] = await _clearly(about.search.find(reader))
+        else:
+            seen[about.address] = await observe(about, reader)
+            tick()
+
+    # What is about one machine asks the same questions, so it is looked at together, and the answers are let go.
+    everything: tuple[Resource | Quest, ...] = (*resources, *searches)
+    slices = batched(sorted(everything, key=lambda about: about.machine), SLICE)
+
+    async def work() -> None:
+        for part in slices:
+            await asyncio.gather(*(one(about) for about in part))
+
+    await asyncio.gather(*(work() for _ in range(SLICES_AT_ONCE)))
+    return seen, *_strays((quest, found[quest]) for quest in searches)
+
+
+def _strays(found: Iterable[tuple[Quest, Iterable[Spec] | Unreadable]]) -> tuple[list[Resource], list[str]]:
     strays: dict[Address, Resource] = {}
     unseen: list[str] = []
-    for (kind, search), specs in zip(searches, found, strict=True):
+    for quest, specs in found:
         if isinstance(specs, Unreadable):
-            unseen.append(f"{search.where}: {specs.reason}")
+            unseen.append(f"{quest.search.where}: {specs.reason}")
         else:
-            strays |= {spec.address: Resource.of(fleet, kind, spec) for spec in specs}
+            strays |= {spec.address: quest.stray(spec) for spec in specs}
     told = (
         f"what the manifest does not name cannot be read at {len(unseen)} place(s), first {unseen[0]}" if unseen else ""
     )
     return list(strays.values()), [told] if told else []
+
+
+async def observe_all(resources: Sequence[Resource], reader: Reader, tick: Callable[[], None] = lambda: None) -> Seen:
+    """Every resource as it is."""
+    return (await look_around(resources, (), reader, tick))[0]
 
 
 async def advice(kinds: Iterable[AnyKind], fleet: Fleet, reader: Reader) -> list[Mistake]:

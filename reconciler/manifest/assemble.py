@@ -2,6 +2,7 @@
 
 import glob
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from reconciler.manifest.moves import known_names
 from reconciler.manifest.origin import Entry, Origins
 from reconciler.manifest.problems import Problems, mistyped, unknown
 from reconciler.manifest.protocols import fitting
-from reconciler.manifest.source import NOTHING, Source, Texts, read, trail
+from reconciler.manifest.source import NOTHING, Source, Texts, read
 from reconciler.manifest.upgrade import CURRENT, older_form, upgrade
 from reconciler.manifest.words import sort_of
 
@@ -32,7 +33,7 @@ def assemble(root: Source, problems: Problems, lock: Path, known: Iterable[str],
     if form := older_form(root):
         upgrade(root, form)
     raw = {key: value for key, value in root.data.items() if key not in (*TOP, "machines")}
-    draft = Draft({**raw, "machines": []}, Origins(Entry(root.file, root.node)), problems, instead=instead, form=form)
+    draft = Draft({**raw, "machines": []}, Origins(Entry(root)), problems, instead=instead, form=form)
     _header(root, problems, known)
     _operators(root, draft, known)
     for key in SHARED:
@@ -70,17 +71,16 @@ def _operators(root: Source, draft: Draft, known: Iterable[str]) -> None:
 def _name_all(source: Source, key: str, draft: Draft) -> None:
     value = source.data.get(key)
     for name in value if isinstance(value, dict) else ():
-        step = trail(source.node, (key, name))[-1]
-        draft.origins.named[(key, name)] = Entry(source.file, step[1], step[0])
+        draft.origins.named[(key, name)] = Entry(source)
 
 
 def _add_file(source: Source, draft: Draft) -> None:
     """The machines of a file: its own, those of its sets, those of the files it includes."""
     draft.texts[source.path] = source.text
+    draft.origins.sources.append(source)
     for index, machine in enumerate(_list(source, "machines", draft.problems)):
-        node = trail(source.node, ("machines", index))[-1][1]
         draft.raw["machines"].append(machine)
-        draft.origins.machines.append(Entry(source.file, node))
+        draft.origins.machines.append(Entry(source, ("machines", index)))
     for index, _ in enumerate(_list(source, "machineSets", draft.problems)):
         for machine, entry in machines_of(source, index, draft.texts, draft.problems):
             draft.raw["machines"].append(machine)
@@ -164,7 +164,7 @@ def _apply_defaults(root: Source, draft: Draft) -> None:
             said = f"`{key}` cannot be a default: each machine has its own"
             draft.problems.add(root.place(("defaults", key), key=True), said, "write it under the machine")
     usable = {key: value for key, value in defaults.items() if key not in NOT_DEFAULTS}
-    base = Entry(root.file, trail(root.node, ("defaults",))[-1][1])
+    base = Entry(root, ("defaults",))
     draft.defaults, draft.defaults_data = base, usable
     _put_under(usable, base, draft)
 
@@ -175,6 +175,6 @@ def _put_under(defaults: Mapping[str, Any], base: Entry, draft: Draft) -> None:
         if isinstance(machine, dict):
             outside = {**machine, "name": known.get(str(machine.get("name")), machine.get("name"))}
             entry = draft.origins.machines[index]
-            draft.origins.machines[index] = Entry(entry.file, entry.node, entry.key, entry.row, base)
+            draft.origins.machines[index] = replace(entry, base=base)
             mine = fitting(defaults, machine, draft.raw)
             machines[index] = merged(machine, fill_defaults(mine, outside, base, draft.problems))

@@ -9,7 +9,7 @@ from reconciler.core.section import Loc
 from reconciler.manifest.fill import filled
 from reconciler.manifest.origin import Entry
 from reconciler.manifest.problems import Place, Problems, mistyped, unknown
-from reconciler.manifest.source import Source, read_text, trail
+from reconciler.manifest.source import Source, read_text
 from reconciler.manifest.words import sort_of
 
 KEYS = ("from", "template")
@@ -41,9 +41,8 @@ def machines_of(source: Source, index: int, texts: dict[Path, str], problems: Pr
     def complain(at: Loc, message: str, hint: str) -> None:
         problems.add(source.place((*loc, "template", *at)), message, hint)
 
-    node = trail(source.node, (*loc, "template"))[-1][1]
-    rows = _rows(text, _beside(source, name), problems)
-    return [(filled(template, row, complain), Entry(source.file, node, row=place)) for place, row in rows]
+    rows, at = _rows(text, _beside(source, name), problems), (*loc, "template")
+    return [(filled(template, row, complain), Entry(source, at, place)) for place, row in rows]
 
 
 def _csv_name(source: Source, loc: Loc, value: object, problems: Problems) -> str | None:

@@ -6,21 +6,28 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from reconciler.core.section import Loc
 from reconciler.manifest.problems import Place
-from reconciler.manifest.source import Step, place_of, trail
+from reconciler.manifest.source import Source, Step, place_of, trail
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that was written in one place: `row` where a template was filled, `base` for what lies under it."""
 
-    file: str
-    node: Node
-    key: Node | None = None
+    source: Source
+    at: Loc = ()
     row: Place | None = None
     base: "Entry | None" = None
 
+    @property
+    def file(self) -> str:
+        return self.source.file
+
+    @property
+    def node(self) -> Node:
+        return trail(self.source.node, self.at)[-1][1]
+
     def place(self, loc: Loc, *, key: bool = False) -> Place:
-        steps = [(self.key, self.node), *trail(self.node, loc)[1:]]
+        steps = trail(self.node, loc)
         missing = len(steps) - 1 < len(loc)
         if missing and self.base is not None and isinstance(steps[-1][1], MappingNode):
             below = trail(self.base.node, loc)
@@ -50,9 +57,16 @@ class Origins:
     root: Entry
     machines: list[Entry] = field(default_factory=list)
     named: dict[Loc, Entry] = field(default_factory=dict)
-    """Entries of included files, and of the manifest: ("agents", name)."""
+    """The file of what is named, in the manifest or an included one: ("agents", name)."""
     locked: dict[Loc, Place] = field(default_factory=dict)
     """Where the lock file has what the manifest leaves out."""
+    sources: list[Source] = field(default_factory=list)
+    """The manifest and the files it includes."""
+
+    def forget(self) -> None:
+        """Once a fleet is made: places are found all the same, in files that are then looked through again."""
+        for source in self.sources:
+            source.forget()
 
     def place(self, loc: Loc, *, key: bool = False) -> Place:
         entry, rest = self.entry(loc)
@@ -70,7 +84,7 @@ class Origins:
         if loc[:1] == ("machines",) and len(loc) > 1 and isinstance(loc[1], int) and loc[1] < len(self.machines):
             return self.machines[loc[1]], loc[2:]
         if loc[:2] in self.named:
-            return self.named[loc[:2]], loc[2:]
+            return self.named[loc[:2]], loc
         if loc[:1] == ("operators",) and len(trail(self.root.node, ("operators",))) == 1:
             return self.root, ("operator", *loc[2:])
         return self.root, loc

@@ -90,6 +90,7 @@ def load(
         _ask_kinds(fleet, kinds, draft)
     if fleet is None or problems:
         raise ManifestError(problems.sorted())
+    draft.origins.forget()
     files, notices = tuple(draft.texts), tuple(draft.notices)
     return Manifest(fleet, path, files, _digest(draft.texts), notices, draft.form, draft.origins)
 

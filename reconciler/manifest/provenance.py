@@ -44,7 +44,7 @@ class Provenance:
 
 def _at(entry: Entry, loc: Loc) -> str:
     """Where `loc` stands in what was written there, or ""."""
-    steps = [(entry.key, entry.node), *trail(entry.node, loc)[1:]]
+    steps = trail(entry.node, loc)
     if len(steps) <= len(loc):
         return ""
     own = _shown(place_of(entry.file, steps))

@@ -1,8 +1,8 @@
 """One YAML file: its plain data, and where each key and value of it stands."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +33,47 @@ _HINTS = (
 Texts = Mapping[Path, str]
 """Texts that stand for those of files, by the whole paths of these."""
 NOTHING: Texts = {}
+Change = Callable[[Any, Node], None]
+"""Changes what a file says and its nodes in place."""
 # The parser takes quadratic time for these, long before it gives up.
 _TOO_DEEP = re.compile(r"(?:[\[{]\s*){100}|(?:[-?][ \t]+){100}")
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Source:
-    """A file that was read: `file` is how it is shown."""
+    """A file that was read: `file` is how it is shown, `data` is what it says until that is forgotten."""
 
     file: str
     path: Path
     text: str
-    node: Node
     data: Any
+    _node: Node | None
+    _changes: list[Change] = field(default_factory=list)
+
+    @property
+    def node(self) -> Node:
+        """Where everything stands. Composed of the text again where it was forgotten."""
+        if self._node is None:
+            self._node = self._composed()
+        return self._node
+
+    def _composed(self) -> Node:
+        node = compose(self.text, self.file, Problems())
+        if node is None:
+            raise ValueError(f"{self.file} was read as YAML and is none any more")
+        data = construct(node, self.file, Problems()) if self._changes else None
+        for change in self._changes:
+            change(data, node)
+        return node
+
+    def change(self, change: Change) -> None:
+        """Have it say something else than its text, also once that is composed again."""
+        change(self.data, self.node)
+        self._changes.append(change)
+
+    def forget(self) -> None:
+        """Leave the text: nodes and data are many times as large, and hardly anybody asks for them again."""
+        self._node = self.data = None
 
     def place(self, loc: Loc = (), *, key: bool = False) -> Place:
         return place_of(self.file, trail(self.node, loc), key=key)
@@ -96,7 +124,7 @@ def read(path: Path, file: str, problems: Problems, instead: Texts = NOTHING) ->
     if not isinstance(node, MappingNode):
         problems.add((file, *_mark(node)), "expected a mapping (`key: value` lines) at the top of the file")
         return None
-    return Source(file, path, text, node, construct(node, file, problems))
+    return Source(file, path, text, construct(node, file, problems), node)
 
 
 def compose(text: str, file: str, problems: Problems) -> Node | None:

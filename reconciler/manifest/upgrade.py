@@ -5,6 +5,7 @@ The table below is all that one form differs from the next.
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
@@ -32,12 +33,15 @@ def older_form(root: Source) -> str:
 
 def upgrade(source: Source, form: str) -> None:
     """Put what was read of a file into its newer place; each node keeps the position at which it was written."""
-    moves = OLDER[form]
-    if source.data.get("apiVersion") == form:
-        source.data["apiVersion"] = CURRENT
-    for loc, node in list(machine_mappings(source.node)):
-        machine = _at(source.data, loc)
-        for key, block in moves.items() if isinstance(machine, dict) else ():
+    source.change(partial(_upgrade, form))
+
+
+def _upgrade(form: str, data: Any, root: Node) -> None:
+    if data.get("apiVersion") == form:
+        data["apiVersion"] = CURRENT
+    for loc, node in list(machine_mappings(root)):
+        machine = _at(data, loc)
+        for key, block in OLDER[form].items() if isinstance(machine, dict) else ():
             below = machine.get(block, {})
             if key in machine and isinstance(below, dict) and key not in below:
                 machine[block] = {key: machine.pop(key), **below}

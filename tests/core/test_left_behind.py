@@ -10,7 +10,7 @@ from test_plan import Spec, Stage, Thing, at, chain_step
 from reconciler.core.address import Address
 from reconciler.core.change import Action, FieldChange
 from reconciler.core.fleet import Fleet, Guards, Machine
-from reconciler.core.graph import needs_of
+from reconciler.core.graph import Needs
 from reconciler.core.kind import Need, Resource, Strength
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.plan import Plan, build_plan
@@ -60,13 +60,13 @@ def first(stage: Stage, waits: str, strength: Strength, seen: Any) -> Stage:
 
 def test_what_precedes_is_a_need_of_the_other() -> None:
     stage = first(Stage().put("a", Absent()), "a", Strength.SOFT, Absent())
-    assert needs_of(stage.resources)[at("a")] == (Need(Address("first", "f"), Strength.SOFT),)
+    assert Needs(stage.scene().by_address)[at("a")] == (Need(Address("first", "f"), Strength.SOFT),)
     assert [str(change.address) for change in build_plan(stage.scene()).changes] == ["first/f", "thing/a"]
 
 
 def test_what_precedes_somebody_who_is_not_there_holds_nothing_up() -> None:
     stage = first(Stage(), "a", Strength.HARD, Absent())
-    assert needs_of(stage.resources) == {Address("first", "f"): ()}
+    assert Needs(stage.scene().by_address) == {Address("first", "f"): ()}
 
 
 @pytest.mark.parametrize(("strength", "action"), [(Strength.HARD, Action.BLOCKED), (Strength.SOFT, Action.DELETE)])

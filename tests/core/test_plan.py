@@ -16,7 +16,8 @@ from reconciler.core.guards import refusals
 from reconciler.core.kind import Kind, Need, Resource, Strength
 from reconciler.core.money import Cost
 from reconciler.core.observation import Absent, Observation, Present, Unreadable
-from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_bound, plain
+from reconciler.core.plain import plain
+from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_bound, spelled_out
 from reconciler.core.ports import Reader
 
 BOB, MACHINE, AGENT = Signer("operator", "bob"), Signer("machine", "m"), Signer("agent", "ops")
@@ -249,9 +250,12 @@ def test_a_triggered_change_without_its_key_is_parked() -> None:
 
 def test_outputs_of_what_is_there_are_bound_before_the_diff() -> None:
     stage = Stage().put("a", Present("x")).put("b", Present("x"), value=Output(at("a"), "value"))
-    change = stage.plan()["b"]
-    assert change.action is Action.NO_OP
-    assert is_bound(change.resource.spec)
+    scene = stage.scene()
+    plan = build_plan(scene)
+    assert {change.action for change in plan.changes} == {Action.NO_OP}
+    # Nothing is done with them, so they are the manifest's own until somebody asks.
+    assert all(change.resource in scene.resources for change in plan.changes)
+    assert [change.resource.spec.value for change in spelled_out(plan, scene).changes] == ["x", "x"]  # type: ignore[attr-defined]
 
 
 def test_outputs_of_what_is_to_come_stay_open() -> None:

@@ -22,7 +22,7 @@ from reconciler.core.observation import Observation
 from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan
 from reconciler.core.ports import Receipt, Stored
 from reconciler.core.v2 import token_id
-from reconciler.engine.survey import find_strays, observe_all
+from reconciler.engine.survey import look_around, observe_all, quests
 from reconciler.kinds import discover
 from reconciler.manifest.expand import expand
 from reconciler.manifest.networks import PRESETS
@@ -118,7 +118,8 @@ def observed(resources: tuple[Resource, ...], world: FakeWorld) -> dict[Address,
 def play(case: Mapping[str, Any]) -> Played:
     fleet, resources = fleet_of(case["fleet"])
     world = world_of(case.get("given", []), case.get("world", {}))
-    strays, unseen = asyncio.run(find_strays(KINDS.values(), fleet, FakeReader(world), deep=case.get("scan", False)))
+    searches = quests(KINDS.values(), fleet, deep=case.get("scan", False))
+    _, strays, unseen = asyncio.run(look_around((), searches, FakeReader(world)))
     resources = (*resources, *strays)
     observations = observed(resources, world)
     missing = set(case.get("missingKeys", ()))

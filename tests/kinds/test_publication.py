@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from fakes import FakeWorld, Interpreter
@@ -137,7 +138,7 @@ def test_thousands_are_merged_in_no_time() -> None:
     kind = KINDS["operator_did"]
     _, resources = fleet_of(FLEET, table(3))
     spec = next(resource.spec for resource in resources if resource.kind is kind)
-    many = type(spec)(**{**vars(spec), "machine_id": "10", "machines": tuple(map(str, range(1000, 21000)))})
+    many = replace(spec, machine_id="10", machines=tuple(map(str, range(1000, 21000))))
     state = type("State", (), {"machine_id": "10", "machines": None, "left": frozenset()})()
     started = time.process_time()
     assert kind.diff(many, state)

@@ -175,3 +175,16 @@ def test_any_typo_in_a_known_key_is_told_with_the_right_word(tmp_path: Path, mat
         assert found == []
     else:
         assert [f"`{word}`" in p.message + p.hint for p in at] == [True], found
+
+
+def test_what_stands_where_is_forgotten_and_found_again(whole: Manifest) -> None:
+    (source,) = {entry.source for entry in whole.origin.machines if entry.file == str(whole.path) and not entry.row}
+    assert source.data is None
+    before = whole.origin.place(("machines", 0, "v1", "attributes", "firmware"))
+    line = whole.path.read_text().splitlines()[before[1] - 1]
+    assert before[0] == str(whole.path)
+    assert "2.4.1" in line[before[2] - 1 :]
+    # Of the text that was read, whatever became of the file.
+    whole.path.write_text("")
+    whole.origin.forget()
+    assert whole.origin.place(("machines", 0, "v1", "attributes", "firmware")) == before

@@ -65,6 +65,19 @@ def test_a_mistake_in_an_older_manifest_is_told_where_it_is_written(tmp_path: Pa
         assert (found.line, found.column, found.message) == (8, 14, "must be one of `key`, `none`")
 
 
+def test_what_was_moved_is_found_where_it_is_written_after_nodes_were_forgotten(tmp_path: Path) -> None:
+    manifest = read(tmp_path, OLD + EVERYWHERE, FILES)
+    locs = [("machines", index, "v1", "custody") for index in range(4)]
+    assert {entry.source.data for entry in manifest.origin.machines} == {None}
+    found = [manifest.origin.place(loc) for loc in locs]
+    assert [(Path(file).name, line, column) for file, line, column in found] == [
+        ("fleet.yaml", 6, 21),
+        ("fleet.yaml", 9, 37 + len(B)),
+        ("m.csv", 2, 1),
+        ("site.yaml", 4, 14),
+    ]
+
+
 BLOCK = f"""\
 machines:
   # the first

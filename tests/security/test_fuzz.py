@@ -85,7 +85,8 @@ LISTS: dict[str, list[dict[str, Any]]] = {
     "runtime-endpoints": [{"providerKey": "qvac", "endpointBaseUrl": "http://10.0.0.7:8080", "label": "x"}],
 }  # fmt: skip
 BLOCK = {
-    "number": "0x5", "hash": "0x" + "1" * 64, "timestamp": "0x1", "baseFeePerGas": "0x1", "gasLimit": "0xe4e1c0",
+    "number": "0x5", "hash": "0x" + "1" * 64, "parentHash": "0x" + "2" * 64, "timestamp": "0x1", "baseFeePerGas": "0x1",
+    "gasLimit": "0xe4e1c0",
     "transactions": [],
 }  # fmt: skip
 MINED = {"transactionHash": "0x1", "blockNumber": "0x5", "blockHash": "0x2", "status": "0x1", "gasUsed": "0x5208"}

@@ -12,7 +12,7 @@ import pytest
 from e2e_harness import Ran, Yard
 from hostile_harness import Answer, Hose, Pass, saying
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from reconciler.adapters import http_api, rpc
 from reconciler.adapters.http_api import HttpApi
@@ -160,9 +160,19 @@ def test_a_node_of_another_mind(new_yard: MakeYard, serve: Serve, name: str, mon
         plain(yard.run("--timeout", "2", *command), 1, "Error: ", "node at http://127.0.0.1:", f"→ {NODE}")
 
 
+async def mainnet(request: Request) -> Response:
+    """A node of chain 3338, which has no contract of ours."""
+    asked = await request.json()
+    head = dict.fromkeys(("number", "hash", "parentHash", "timestamp", "gasLimit"), "0x1")
+    answers = {"eth_getBlockByNumber": head, "eth_chainId": "0xd0a"}
+    calls = asked if isinstance(asked, list) else [asked]
+    found = [{"jsonrpc": "2.0", "id": call["id"], "result": answers.get(call["method"], "0x")} for call in calls]
+    return JSONResponse(found if isinstance(asked, list) else found[0])
+
+
 def test_a_node_of_another_chain(new_yard: MakeYard, serve: Serve) -> None:
     yard = new_yard(1)
-    yard.environ["PEAQOS_RPC_URL"] = serve(saying({"jsonrpc": "2.0", "id": 1, "result": "0xd0a"}))
+    yard.environ["PEAQOS_RPC_URL"] = serve(mainnet)
     plain(yard.run("plan"), 3, "is chain 3338; the manifest says", "→ correct network")
 
 

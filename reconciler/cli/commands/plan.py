@@ -27,6 +27,7 @@ from reconciler.cli.unkeyed import without_absent_keys
 from reconciler.cli.wiring import Project, Session, connected, open_project
 from reconciler.core.change import Action
 from reconciler.core.exits import Exit
+from reconciler.core.plan import spelled_out
 from reconciler.engine.events import Event
 
 Then = Callable[[Session, Planned, Options], Awaitable[None]]
@@ -61,7 +62,8 @@ def command(
     opened = ignore_windows or out is not None
     session, planned = asyncio.run(make(options, project, then=then, ignore_windows=opened, **given))
     if explain:
-        planned = replace(planned, sources=sources(session.project.manifest, session.project.resources, planned.plan))
+        plan, project = spelled_out(planned.plan, planned.scene), session.project
+        planned = replace(planned, plan=plan, sources=sources(project.manifest, project.resources, plan))
     show(options, "plan", session, planned, print_plan)
     if out is not None and not options.quiet:
         click.echo(f"wrote {out}; `fleetctl apply {out}` does just this", err=True)

@@ -11,7 +11,8 @@ from reconciler.cli.wiring import Session
 from reconciler.core.change import Action
 from reconciler.core.money import Cost
 from reconciler.core.moved import Movement, counted
-from reconciler.core.plan import PlannedChange, plain
+from reconciler.core.plain import plain
+from reconciler.core.plan import PlannedChange
 from reconciler.engine.execute import Result
 
 

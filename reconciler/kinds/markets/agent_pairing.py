@@ -75,7 +75,7 @@ class PairingsSection(Section):
     """Agents that may act for this machine."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec(Paired):
     fields: Mapping[str, Any]
     did: str | None = None
@@ -97,12 +97,12 @@ class AgentPairing(Kind[Spec, Json]):
     fields = (*FIELDS, *(f"delegationPolicy.{name}" for name in (*LISTS, *LIMITS)))
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
-        policies = _policies(fleet)
+        # Hardly as many as there are pairings, and each is one value that all of these share.
+        policies = {name: _wire(policy) for name, policy in _policies(fleet).items()}
         for machine in fleet.machines:
             identity = fleet.identity_of(machine)
             for place, pairing in enumerate(_declared(machine) if identity.provable else ()):
                 agent = fleet.agents[pairing.agent]
-                policy = policies[pairing.delegation_policy] if pairing.delegation_policy else None
                 yield Spec(
                     Address(self.name, f"{machine.name}/{pairing.agent}"),
                     identity.did,
@@ -115,7 +115,7 @@ class AgentPairing(Kind[Spec, Json]):
                         "agentProvider": agent.provider,
                         "agentRole": pairing.role,
                         "description": pairing.description,
-                        "delegationPolicy": None if policy is None else _wire(policy),
+                        "delegationPolicy": policies[pairing.delegation_policy] if pairing.delegation_policy else None,
                         "status": "paused" if pairing.paused else "active",
                     },
                     _did(agent),

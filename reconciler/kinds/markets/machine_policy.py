@@ -48,13 +48,13 @@ class PoliciesSection(Section):
     """Machine-wide rules by name, attached with market.policies."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec:
     address: Address
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class State:
     policy: Mapping[str, Any]
     namesakes: int

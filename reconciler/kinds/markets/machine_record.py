@@ -66,7 +66,7 @@ class MarketSection(Section):
     """archived takes the record out of service, which cannot be undone; its pairings and endpoints must go first."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec:
     address: Address
     identity: Identity

@@ -53,7 +53,7 @@ class EndpointsSection(Section):
     """By provider key, e.g. qvac; null removes one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec:
     address: Address
     identity_ref: str

@@ -78,7 +78,7 @@ class TokensSection(Section):
     """How session tokens of agents are kept."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec(Paired):
     rotate_before: int | None
     """Seconds; None where the clock never rotates."""
@@ -89,7 +89,7 @@ class Spec(Paired):
     """Its pairing's place among the machine's."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class State:
     pairing: Json
     receipt: Receipt | None

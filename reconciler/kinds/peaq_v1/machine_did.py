@@ -42,7 +42,7 @@ class DidSection(Custody):
     """Who may see the machine's data: public reads dataApi, onchain only on-chain events, private neither."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec:
     address: Address
     account: str

@@ -28,7 +28,7 @@ class StatusSection(Section):
     """Deactivate or reactivate the identity; the bond stays locked either way."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec:
     address: Address
     account: str
@@ -40,7 +40,7 @@ class Spec:
     """Why the machine leaves the fleet, or "" where it does not."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class State:
     id: str
     operator: str
@@ -56,6 +56,7 @@ class MachineIdentity(Kind[Spec, State]):
     prunable = "identities"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
+        bond = Output(Address("registry", "v1"), "min_bond")
         for machine in fleet.of("v1"):
             section = machine.section(StatusSection) or StatusSection()
             yield Spec(
@@ -63,7 +64,7 @@ class MachineIdentity(Kind[Spec, State]):
                 machine.address or "",
                 fleet.operator_of(machine).address or "",
                 machine.operator,
-                Output(Address("registry", "v1"), "min_bond"),
+                bond,
                 section.status,
                 GONE[1] if machine.state == "retired" else "",
             )

@@ -17,7 +17,7 @@ from reconciler.core.section import Loc
 NOT_MINTED = {"MachineNotFound", "ERC721NonexistentToken"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec:
     address: Address
     account: str
@@ -25,7 +25,7 @@ class Spec:
     controller: Signer | Output
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class State:
     token: str
     holder: str

@@ -32,7 +32,7 @@ class PublishSection(Section):
     """Write the machines' ids to the operator's DID, so that MCR lists them under the operator."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec:
     address: Address
     account: str
@@ -48,7 +48,7 @@ class Spec:
     """True where machines may have records, too."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class State:
     machine_id: str | None
     machines: str | None

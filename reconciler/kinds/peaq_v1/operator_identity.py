@@ -13,14 +13,14 @@ from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec:
     address: Address
     account: str
     bond: int | Output
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class State:
     id: str
 

@@ -12,12 +12,12 @@ from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec:
     address: Address
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class State:
     min_bond: int
     """Wei that each registration must send, exactly."""

@@ -47,7 +47,7 @@ DECLINES = ("CAP_EXCEEDED_OWNER", "CAP_EXCEEDED_WALLET", "RATE_LIMITED", "SUFFIC
 """Why the Gas Station does not pay although the request is good (machine-markets-api §7.7)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Station:
     """The Gas Station as payer: for whom it pays, on which of its chains, and whether the operator pays otherwise."""
 
@@ -56,7 +56,7 @@ class Station:
     falls_back: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Spec:
     address: Address
     account: str
@@ -69,7 +69,7 @@ class Spec:
     """True where the machine is retired: then it is not the identity that comes first."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class State:
     balance: int
     """Wei."""

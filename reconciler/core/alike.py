@@ -1,0 +1,45 @@
+"""What says the same is one object: the machines of a large fleet mostly repeat each other."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any, TypeVar, cast
+
+from reconciler.core.section import Section
+
+SectionT = TypeVar("SectionT", bound=Section)
+MOST = 5_000
+"""Values that are known at a time: what is said so often is known again soon."""
+
+
+class Alike:
+    """Knows values that it was given. Nothing in a manifest or an answer is ever changed: nobody sees a difference."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Any] = {}
+
+    def thinned(self, section: SectionT) -> SectionT:
+        """`section`, made of parts that were met before where it can be."""
+        written: set[str] = self._known.setdefault(frozenset(section.model_fields_set), section.model_fields_set)
+        parts = {name: self.one(part) for name, part in section}
+        return cast(SectionT, type(section).model_construct(written, **parts))
+
+    def one(self, part: Any) -> Any:
+        """An equal value that was met before, or else this one."""
+        if part is None or isinstance(part, str | int | float):
+            return part
+        key = _key(part)
+        if len(self._known) > MOST:
+            self._known.clear()
+        if key not in self._known:
+            self._known[key] = self.thinned(part) if isinstance(part, Section) else part
+        return self._known[key]
+
+
+def _key(value: Any) -> Hashable:
+    """Differs where anything does: which fields were written, the order of names, and whether it is 1, 1.0 or true."""
+    if isinstance(value, Section):
+        return type(value), frozenset(value.model_fields_set), tuple(_key(part) for _, part in value)
+    if isinstance(value, Mapping):
+        return Mapping, tuple((name, _key(item)) for name, item in value.items())
+    if isinstance(value, tuple | list):
+        return type(value), tuple(map(_key, value))
+    return type(value), value
