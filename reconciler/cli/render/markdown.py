@@ -104,7 +104,9 @@ def size(text: str) -> int:
 
 def _sums(data: Data) -> list[str]:
     network = [escape(where(data)), ""] if "network" in data else []
-    return ["", *(line for sums in headlines(data) for line in (f"**{escape(sums)}**", "")), *network]
+    # Two pairs of stars with nothing between them would be a rule across the page.
+    sums = [f"**{escape(told)}**" for told in headlines(data) if told.strip()]
+    return ["", *(line for told in sums for line in (told, "")), *network]
 
 
 def _troubles(data: Data) -> tuple[list[str], list[_Fold]]:
