@@ -24,7 +24,9 @@ async def machines_in_logs(rpc: Rpc, registry: str, chain_id: int, account: str,
         ([CONTROLLED, None, None, whose], 1),
         ([MINTED, None, None, whose], 1),
     )
-    first = BEGAN.get(chain_id, 0)
+    began = BEGAN.get(chain_id, 0)
+    # A local chain may bear the number of a live one, and is younger.
+    first = began if began <= last else 0
     found = await asyncio.gather(
         *(logs(rpc, registry, topics, first=first, last=last, hint=HINT) for topics, _ in asked)
     )

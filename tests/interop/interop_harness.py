@@ -162,7 +162,7 @@ class Fleetctl:
         self.directory = directory
         private = {"HOME": str(directory / "home"), "XDG_STATE_HOME": str(directory / "state")}
         base = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-        self._environ = {**base, **environ, **private}
+        self.environ = {**base, **environ, **private}
         self._inside = inside
 
     @property
@@ -171,7 +171,7 @@ class Fleetctl:
 
     def here(self) -> "Fleetctl":
         """The same directory and environment, in this process."""
-        return Fleetctl(self.directory, self._environ, inside=True)
+        return Fleetctl(self.directory, self.environ, inside=True)
 
     def run(self, *arguments: str, expect: int = 0) -> str:
         """What it answered on stdout."""
@@ -182,14 +182,14 @@ class Fleetctl:
     def _process(self, arguments: Sequence[str]) -> tuple[int, str, str]:
         done = subprocess.run(
             [sys.executable, "-m", "reconciler", *arguments], capture_output=True, text=True, timeout=120,
-            cwd=self.directory, env=self._environ, check=False,
+            cwd=self.directory, env=self.environ, check=False,
         )  # fmt: skip
         return done.returncode, done.stdout, done.stderr
 
     def _here(self, arguments: Sequence[str]) -> tuple[int, str, str]:
         answer, talk = io.StringIO(), io.StringIO()
         with (
-            mock.patch.dict(os.environ, self._environ, clear=True),
+            mock.patch.dict(os.environ, self.environ, clear=True),
             contextlib.redirect_stdout(answer),
             contextlib.redirect_stderr(talk),
         ):
