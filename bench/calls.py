@@ -12,6 +12,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 from fleets import Fleet  # noqa: E402
 from ledger import Ledger, asked  # noqa: E402
+from protocols import PROTOCOLS  # noqa: E402
 
 from reconciler.sandbox.info import SandboxInfo  # noqa: E402
 from reconciler.sandbox.lifecycle import running  # noqa: E402
@@ -23,7 +24,8 @@ PHASES = {"plan": ("plan",), "apply": ("apply", "--yes"), "again": ("apply", "--
 def count(fleet: Fleet, info: SandboxInfo) -> dict[str, dict[str, int]]:
     """Members of JSON-RPC batches, one by one: phase -> method -> calls."""
     ledger = Ledger(info)
-    ledger.register_operator()
+    if fleet.protocol.registered:
+        ledger.register_operator()
     found = {}
     for phase, arguments in PHASES.items():
         before = ledger.mark()
@@ -39,10 +41,13 @@ def main() -> None:
     parser.add_argument(
         "--block-time", type=float, default=1.0, help="seconds; 0 for a block with each transaction [1]"
     )
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="v1", help="[v1]")
     given = parser.parse_args()
+    protocol = PROTOCOLS[given.protocol]
     with tempfile.TemporaryDirectory(prefix="fleetctl-bench-") as name:
-        fleet = Fleet.create(Path(name) / "fleet", given.size)
-        with running(Path(name) / "sandbox", port=free_port(), block_time=given.block_time) as info:
+        fleet = Fleet.create(Path(name) / "fleet", given.size, protocol)
+        place, mining = Path(name) / "sandbox", given.block_time
+        with running(place, port=free_port(), block_time=mining, chain_id=protocol.chain_id) as info:
             found = count(fleet, info)
     methods = sorted({method for calls in found.values() for method in calls})
     print(f"{'':28}" + "".join(f"{phase:>8}" for phase in found))
