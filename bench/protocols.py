@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from eth_utils.crypto import keccak
 
-from reconciler.sandbox.config import AGUNG_CHAIN_ID, AGUNG_V2, V1_CHAIN_ID
+from reconciler.manifest.networks import written
+from reconciler.sandbox.config import AGUNG_CHAIN_ID, V1_CHAIN_ID
 
 
 @dataclass(frozen=True)
@@ -82,20 +83,7 @@ V1 = Protocol(
 )
 # The sandbox by agung's chain id: peaq's SDK for v2 accepts no chain that it does not know. It waits for one
 # confirmation, which on agung itself would be finality for fleetctl.
-NETWORK = json.dumps(
-    {
-        "rpcUrl": "${PEAQOS_RPC_URL}",
-        "chainId": AGUNG_CHAIN_ID,
-        "confirmations": {"depth": 1},
-        "contracts": {
-            "infoDesk": AGUNG_V2.info_desk,
-            "machineRegistry": AGUNG_V2.machine_registry,
-            "machineStateAndSync": AGUNG_V2.machine_state_and_sync,
-            "machineSubscription": AGUNG_V2.machine_subscription,
-            "crossChainMirror": AGUNG_V2.cross_chain_mirror,
-        },
-    }
-)
+NETWORK = json.dumps({**written("agung"), "rpcUrl": "${PEAQOS_RPC_URL}", "confirmations": {"depth": 1}})
 ACTIVATION = "the allowance and activations"
 METHODS, ENDPOINTS = "(string,string,address,string)[]", "(string,string,string)[]"
 V2 = Protocol(

@@ -8,20 +8,9 @@ import pytest
 from eth_account import Account
 from interop_harness import PEAQ, Fleetctl, Official, World
 
-from reconciler.sandbox.config import AGUNG_CHAIN_ID, AGUNG_V2
+from reconciler.manifest.networks import written
 
-NETWORK = {
-    "rpcUrl": "${PEAQOS_RPC_URL}",
-    "chainId": AGUNG_CHAIN_ID,
-    "confirmations": {"depth": 1},
-    "contracts": {
-        "infoDesk": AGUNG_V2.info_desk,
-        "machineRegistry": AGUNG_V2.machine_registry,
-        "machineStateAndSync": AGUNG_V2.machine_state_and_sync,
-        "machineSubscription": AGUNG_V2.machine_subscription,
-        "crossChainMirror": AGUNG_V2.cross_chain_mirror,
-    },
-}
+NETWORK = {**written("agung"), "rpcUrl": "${PEAQOS_RPC_URL}", "confirmations": {"depth": 1}}
 HEAD = f"""\
 apiVersion: fleetctl/v1
 kind: Fleet
