@@ -11,7 +11,7 @@ from reconciler.core.errors import Rejected
 from reconciler.core.fleet import ROLES, ContractAddresses, Protocol
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS
-from reconciler.core.v2 import TIERS
+from reconciler.core.v2 import NO_PRICE, TIERS
 
 PEERS = {
     "machineRegistry": "MACHINE_REGISTRY",
@@ -40,23 +40,31 @@ class Terms:
 
 async def terms(read: Reader) -> Terms:
     """Raises Rejected or Unreachable where a contract does not answer as one of v2."""
-    peers = {
-        role: (await read.view("infoDesk", "peer(bytes32)(address)", keccak(name.encode())))[0]
-        for role, name in PEERS.items()
-    }
-    (token,) = await read.view("infoDesk", "peaqToken()(address)")
-    (authority,) = await read.view("machineSubscription", "isEconomicAuthority()(bool)")
-    (paused,) = await read.view("machineStateAndSync", "isTechnicalPausedGlobal()(bool)")
-    (period,) = await read.view("infoDesk", "subscriptionPeriodLength()(uint256)")
-    found = [(tier, await _price(read, number)) for number, tier in enumerate(TIERS)]
-    return Terms(peers, token, authority, paused, {t: wei for t, wei in found if wei is not None}, period)
+    named = (read.view("infoDesk", "peer(bytes32)(address)", keccak(name.encode())) for name in PEERS.values())
+    prices = (_price(read, number) for number in range(len(TIERS)))
+    said, peers, found = await asyncio.gather(
+        read.together(
+            (
+                read.view("infoDesk", "peaqToken()(address)"),
+                read.view("machineSubscription", "isEconomicAuthority()(bool)"),
+                read.view("machineStateAndSync", "isTechnicalPausedGlobal()(bool)"),
+                read.view("infoDesk", "subscriptionPeriodLength()(uint256)"),
+            )
+        ),
+        read.together(named),
+        read.together(prices),
+    )
+    addresses = {role: address for role, (address,) in zip(PEERS, peers, strict=True)}
+    known = {tier: wei for tier, wei in zip(TIERS, found, strict=True) if wei is not None}
+    (token,), (authority,), (paused,), (period,) = said
+    return Terms(addresses, token, authority, paused, known, period)
 
 
 async def _price(read: Reader, tier: int) -> int | None:
     try:
         return int((await read.view("machineSubscription", "requiredPeaqAmount(uint8)(uint256)", tier))[0])
     except Rejected as error:
-        if error.reason == "PriceNotAvailable":
+        if error.reason == NO_PRICE:
             return None
         raise
 

@@ -23,6 +23,7 @@ TIERS = ("entry", "basic", "pro")
 SERVICES = {"documentationUrl": ("#documentation", "Documentation"), "dataApi": ("#data-api", "DataApi")}
 """Id and type of the services that `metadata` declares, in their order."""
 NOT_MINTED = "ERC721NonexistentToken"
+NO_PRICE = "PriceNotAvailable"
 APPROVE = "approve(address,uint256)"
 TERMINATED = 4
 """Of `subscriptionStatus`."""

@@ -15,12 +15,11 @@ from reconciler.core.kind import Kind
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
-from reconciler.core.v2 import TERMINATED, TIERS, due, owner_of, serving, subscription_of
+from reconciler.core.v2 import NO_PRICE, TERMINATED, TIERS, due, owner_of, serving, subscription_of
 
 VOUCHERS, REWARDS = "pendingVoucherCredit", "pendingBondingReward"
 SUBSCRIPTION = bytes.fromhex("32e459f82469a36e51987804a9d51db869e28dcc5ab0ec708b4fb9ad54ba2c1d")
 """Keccak-256 of MACHINE_SUBSCRIPTION, by which the InfoDesk knows it."""
-NO_PRICE = "PriceNotAvailable"
 
 
 @dataclass(frozen=True)
@@ -142,10 +141,14 @@ async def _claim(item: Item, read: Reader) -> Claim | None:
 
 async def _obstacle(spec: Spec, read: Reader) -> str:
     """Why nothing can be paid, or nothing must be trusted with money, or ""."""
-    (authority,) = await read.view("machineSubscription", "isEconomicAuthority()(bool)")
-    (paused,) = await read.view("machineStateAndSync", "isTechnicalPausedGlobal()(bool)")
-    (token,) = await read.view("infoDesk", "peaqToken()(address)")
-    (peer,) = await read.view("infoDesk", "peer(bytes32)(address)", SUBSCRIPTION)
+    (authority,), (paused,), (token,), (peer,) = await read.together(
+        (
+            read.view("machineSubscription", "isEconomicAuthority()(bool)"),
+            read.view("machineStateAndSync", "isTechnicalPausedGlobal()(bool)"),
+            read.view("infoDesk", "peaqToken()(address)"),
+            read.view("infoDesk", "peer(bytes32)(address)", SUBSCRIPTION),
+        )
+    )
     if not authority:
         return "this chain does not take bonds and renewals now: it is not the economic authority"
     if paused:
