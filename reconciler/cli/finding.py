@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from reconciler.adapters.machine_logs import machines_in_logs
 from reconciler.adapters.terms import standing
 from reconciler.cli.wiring import Session
 from reconciler.core.adoption import Found
@@ -57,10 +56,7 @@ class Search:
         """Those of v2 that it owns or controls now."""
         if not any(kind.protocol == "v2" for kind in self.kinds):
             return []
-        network = self.session.project.fleet.network
-        registry, last = network.contracts.at("machineRegistry"), self.reader.block
-        ever = await machines_in_logs(self.session.rpc, registry, network.chain_id, operator, last)
-        numbers = sorted(ever, key=int)
+        numbers = sorted(await self.reader.minted_for(operator), key=int)
         ours = await self.reader.together(self._is_of(operator, number) for number in numbers)
         return [Found(number, "", "") for number, it_is in zip(numbers, ours, strict=True) if it_is]
 

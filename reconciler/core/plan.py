@@ -202,8 +202,7 @@ def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
 def _judged(scene: Scene, bound: Resource, state: Any) -> PlannedChange:
     kind, spec = bound.kind, bound.spec
     if bound.address in scene.unmanaged and state is not None:
-        remedy = f"add it to the manifest, or let `prune: [{kind.prunable}]` remove it"
-        return PlannedChange(bound, Action.UNMANAGED, f"{kind.unwanted(spec, state)}; {remedy}")
+        return PlannedChange(bound, Action.UNMANAGED, f"{kind.unwanted(spec, state)}; {kind.remedy(spec)}")
     if refusal := kind.refuse(spec, state):
         return PlannedChange(bound, Action.BLOCKED, refusal)
     if not kind.wanted(spec):
