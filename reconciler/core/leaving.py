@@ -4,7 +4,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.address import Address
@@ -12,6 +11,7 @@ from reconciler.core.fleet import Fleet, Protocol
 from reconciler.core.ports import Json, Reader
 from reconciler.core.section import NAME, ZERO_ADDRESS
 from reconciler.core.v2 import owner_of
+from reconciler.core.value import Value
 
 DID = re.compile(r"^did:peaq:(0x[0-9a-fA-F]{40}|[0-9]{1,78})$")
 """Of a machine that is known by its account, or by its number."""
@@ -23,8 +23,7 @@ IDENTITIES = {"v1": "machine_identity", "v2": "machine_activation"}
 """The kinds that make a machine's identity."""
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(Value):
     """Whose a machine is to the chain."""
 
     operator: str = ""
@@ -38,8 +37,7 @@ class Standing:
 NOBODYS = Standing()
 
 
-@dataclass(frozen=True)
-class Former:
+class Former(Value):
     """A machine that is ours and stands for no entry of the manifest."""
 
     name: str
