@@ -10,6 +10,7 @@ from reconciler.cli.wiring import Session
 from reconciler.core.address import Address
 from reconciler.core.change import Action
 from reconciler.core.errors import Rejected, Unreachable
+from reconciler.core.funding import Balance
 from reconciler.core.observation import Present
 from reconciler.core.plan import PlannedChange
 from reconciler.core.selection import Selection
@@ -107,7 +108,7 @@ def _health(
     former: str | None,
 ) -> Health:
     machine_id, bond, rating = rated
-    balance = next((s.balance for a, s in inner.items() if a.kind == "wallet_funding"), None)
+    balance = next((s.balance for s in inner.values() if isinstance(s, Balance)), None)
     paired = {a.name.partition("/")[2]: str(s.get("status")) for a, s in inner.items() if a.kind == "agent_pairing"}
     tokens = {a.name.partition("/")[2]: s.seconds_left for a, s in inner.items() if a.kind == "session_token"}
     return Health(

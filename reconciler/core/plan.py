@@ -370,7 +370,7 @@ def burdens_of(acting: Iterable[PlannedChange], gas_price: int) -> dict[Burden, 
     found: dict[Burden, int] = {}
     for call in (call for change in acting for step in change.steps for call in calls_of(step.effect)):
         who, cost = str(expected(call.signer)), call_cost(call, gas_price)
-        taken = {Burden(who): cost.deposit + cost.gas, Burden(who, bonds=True): cost.bond and call.taken}
+        taken = {Burden(who): call.taken + cost.gas, Burden(who, bonds=True): cost.bond and call.taken}
         for burden, wei in taken.items():
             found[burden] = found.get(burden, 0) + wei
     return found

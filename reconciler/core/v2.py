@@ -28,6 +28,8 @@ APPROVE = "approve(address,uint256)"
 TERMINATED = 4
 """Of `subscriptionStatus`."""
 BY_ACTIVATION = "comes with the activation"
+PARTS = ("machine_activation", "controller", "verification_methods", "service_endpoints", "subscription", "operation")
+"""The kinds that a machine is made of while its first owner has it."""
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
 """What a manifest takes for a private key."""
 Text = Annotated[str, Field(min_length=1, max_length=2560)]

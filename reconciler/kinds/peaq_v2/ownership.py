@@ -10,11 +10,9 @@ from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
-from reconciler.core.v2 import Parties, owner_of, serving
+from reconciler.core.v2 import PARTS, Parties, owner_of, serving
 from reconciler.core.value import Value
 
-FIRST = ("machine_activation", "controller", "verification_methods", "service_endpoints", "subscription", "operation")
-"""What must be as declared before: afterwards not all of it can be changed by us."""
 HAND_OVER = "safeTransferFrom(address,address,uint256)"
 
 
@@ -38,7 +36,8 @@ class Ownership(Kind[Spec, State]):
                 yield Spec(Address(self.name, machine.name), who)
 
     def needs(self, spec: Spec) -> Iterable[Need]:
-        return (Need(Address(kind, spec.who.name)) for kind in FIRST)
+        # Afterwards not all of it can be changed by us.
+        return (Need(Address(kind, spec.who.name)) for kind in PARTS)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
         return Present(State(await owner_of(read, spec.who.id) or spec.who.first_owner))
