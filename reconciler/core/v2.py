@@ -25,6 +25,16 @@ SERVICES = {"documentationUrl": ("#documentation", "Documentation"), "dataApi": 
 NOT_MINTED = "ERC721NonexistentToken"
 NO_PRICE = "PriceNotAvailable"
 APPROVE = "approve(address,uint256)"
+ACTIVATE = (
+    "activateMachine((string,address,(string,string,address,string)[],uint256[],(string,string,string)[]),"
+    "string,bytes,address,uint8)"
+)
+SET_METHODS = "setVerificationMethods(uint256,(string,string,address,string)[])"
+SET_AUTHENTICATION = "setAuthentication(uint256,uint256[])"
+SET_ENDPOINTS = "setServiceEndpoints(uint256,(string,string,string)[])"
+SET_CONTROLLER = "setController(uint256,address)"
+SUSPEND, RESUME = "suspend(uint256)", "resume(uint256)"
+OPEN, RENEW = "activate(uint256,uint8)", "renew(uint256)"
 TERMINATED = 4
 """Of `subscriptionStatus`."""
 BY_ACTIVATION = "comes with the activation"
@@ -260,11 +270,12 @@ def allowing(payer: Signer, spender: str, wei: int | Output) -> ChainCall:
     return ChainCall(payer, "peaqToken", APPROVE, (spender, wei), gas=100_000)
 
 
-def paying(call: ChainCall, spender: str) -> ChainGroup:
+def paying(call: ChainCall, spender: str, most: int | None) -> ChainGroup:
     """`call`, which has `spender` take its deposit. A machine pays for itself only, so it allows just that with it.
 
-    An operator, who pays for many, allows it for all of them before.
+    Or the `most` that it may cost, where that is declared: prices move while what it signed is carried around. An
+    operator, who pays for many, allows it for all of them before.
     """
     if not isinstance(call.signer, Signer) or call.signer.role != "machine" or call.deposit == 0:
         return ChainGroup((call,))
-    return ChainGroup((allowing(call.signer, spender, call.deposit), call))
+    return ChainGroup((allowing(call.signer, spender, call.deposit if most is None else most), call))

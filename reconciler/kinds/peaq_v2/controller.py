@@ -11,7 +11,7 @@ from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS, Loc
-from reconciler.core.v2 import BY_ACTIVATION, Parties, owner_of, serving
+from reconciler.core.v2 import BY_ACTIVATION, SET_CONTROLLER, Parties, owner_of, serving
 from reconciler.core.value import Value
 
 
@@ -64,8 +64,8 @@ class Controller(Kind[Spec, State]):
         return () if before == after else (FieldChange("controller", before, after),)
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
-        function, args = "setController(uint256,address)", (spec.who.id, spec.who.controller)
-        call = ChainCall(spec.who.activator, "machineRegistry", function, args, gas=100_000)
+        args = (spec.who.id, spec.who.controller)
+        call = ChainCall(spec.who.activator, "machineRegistry", SET_CONTROLLER, args, gas=100_000)
         return (Step("set the controller", ChainGroup((call,))),)
 
     def declared(self, spec: Spec) -> dict[str, object]:

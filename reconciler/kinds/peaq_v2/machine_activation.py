@@ -19,6 +19,8 @@ from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS, Loc
 from reconciler.core.v2 import (
+    ACTIVATE,
+    SUSPEND,
     TERMINATED,
     TIERS,
     MachineBlock,
@@ -32,10 +34,6 @@ from reconciler.core.v2 import (
 )
 from reconciler.core.value import Value
 
-ACTIVATE = (
-    "activateMachine((string,address,(string,string,address,string)[],uint256[],(string,string,string)[]),"
-    "string,bytes,address,uint8)"
-)
 HOMES = {0: "none", 1: "peaq", 5: "Solana"}
 OWNS = "it is another's, as after a hand-over; if its own key owns it, write `custody: machine` and its address instead"
 BASE_GAS, WORD_GAS = 350_000, 22_000
@@ -198,13 +196,13 @@ class MachineActivation(Kind[Spec, State]):
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
         if state is not None:
-            call = ChainCall(spec.who.manager, "machineStateAndSync", "suspend(uint256)", (spec.who.id,), gas=100_000)
+            call = ChainCall(spec.who.manager, "machineStateAndSync", SUSPEND, (spec.who.id,), gas=100_000)
             return (Step("suspend", ChainGroup((call,))),)
         args = (spec.document, spec.machine_type, spec.subject, spec.manufacturer, spec.tier)
         signer, deposit = spec.who.activator, 0 if isinstance(spec.bond, Never) else spec.bond
         gas = BASE_GAS + WORD_GAS * _words(args)
         call = ChainCall(signer, "machineStateAndSync", ACTIVATE, args, deposit=deposit, gas=gas, purpose="bond")
-        return (Step("activate", paying(call, spec.spender), irreversible=True),)
+        return (Step("activate", paying(call, spec.spender, spec.max_bond), irreversible=True),)
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         fields = {"did": f"did:peaq:{spec.who.id}", **self.declared(spec)}

@@ -11,7 +11,7 @@ from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc, Section
-from reconciler.core.v2 import BY_ACTIVATION, Parties, owner_of, serving
+from reconciler.core.v2 import BY_ACTIVATION, RESUME, SUSPEND, Parties, owner_of, serving
 from reconciler.core.value import Value
 
 
@@ -62,8 +62,8 @@ class Operation(Kind[Spec, State]):
         return (FieldChange("paused", state.paused, spec.paused, removes=spec.paused),)
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
-        verb = "suspend" if spec.paused else "resume"
-        call = ChainCall(spec.who.manager, "machineStateAndSync", f"{verb}(uint256)", (spec.who.id,), gas=100_000)
+        verb, function = ("suspend", SUSPEND) if spec.paused else ("resume", RESUME)
+        call = ChainCall(spec.who.manager, "machineStateAndSync", function, (spec.who.id,), gas=100_000)
         return (Step(verb, ChainGroup((call,))),)
 
     def declared(self, spec: Spec) -> dict[str, object]:

@@ -14,12 +14,19 @@ from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
-from reconciler.core.v2 import BY_ACTIVATION, Parties, authentication_of, methods_of, owner_of, serving
+from reconciler.core.v2 import (
+    BY_ACTIVATION,
+    SET_AUTHENTICATION,
+    SET_METHODS,
+    Parties,
+    authentication_of,
+    methods_of,
+    owner_of,
+    serving,
+)
 from reconciler.core.value import Value
 
 METHODS, AUTHENTICATION = "verificationMethods", "authentication"
-SET_METHODS = "setVerificationMethods(uint256,(string,string,address,string)[])"
-SET_AUTHENTICATION = "setAuthentication(uint256,uint256[])"
 NONE = "none"
 Method = tuple[str, str, str, str]
 """Id, type, controller, key; the controller in small letters."""
