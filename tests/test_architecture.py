@@ -51,7 +51,7 @@ HOMES = {
 }
 """Every library of others, and the packages that may know it. A new one must be given a home here first."""
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
-SLOW = ("web3", "eth_account", "httpx", "starlette", "cronsim")
+SLOW = ("web3", "eth_account", "eth_hash", "httpx", "importlib.metadata", "starlette", "cronsim")
 """Never imported by what must start fast."""
 
 
