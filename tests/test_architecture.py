@@ -152,9 +152,10 @@ def test_what_must_start_fast_imports_nothing_heavy(arguments: list[str], tmp_pa
     (tmp_path / "fleet.yaml").write_text(fleet % ("0" * 39) + "machines: []\n")
     program = f"""\
 import sys
-from reconciler.cli.main import cli
+from reconciler.cli.main import main
+sys.argv[1:] = {arguments!r}
 try:
-    cli({arguments!r})
+    main()
 except SystemExit:
     pass
 sys.stderr.write("loaded: " + " ".join(name for name in {SLOW!r} if name in sys.modules))
