@@ -8,8 +8,8 @@ from reconciler.core.adoption import Found
 from reconciler.core.errors import ConfigError
 from reconciler.core.fleet import Protocol
 from reconciler.core.kind import AnyKind
+from reconciler.core.minted import owner_of
 from reconciler.core.ports import Reader
-from reconciler.core.v2 import owner_of
 from reconciler.core.value import Value, replace
 from reconciler.engine.adopt import identify, machines_of
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from reconciler.core.address import Address
 from reconciler.core.fleet import Fleet, Protocol
+from reconciler.core.minted import owner_of
 from reconciler.core.ports import Json, Reader
 from reconciler.core.section import NAME, ZERO_ADDRESS
-from reconciler.core.v2 import owner_of
 from reconciler.core.value import Value
 
 DID = re.compile(r"^did:peaq:(0x[0-9a-fA-F]{40}|[0-9]{1,78})$")

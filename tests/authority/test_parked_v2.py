@@ -12,7 +12,7 @@ from v2_fleet import REGISTRY, STATE, SUBSCRIPTION, chained, live_by_v2, since, 
 
 from reconciler.adapters.abi import calldata as encoded
 from reconciler.adapters.chain import BATCH_ALL
-from reconciler.core.v2 import APPROVE
+from reconciler.kinds.peaq_v2.ground import APPROVE
 from reconciler.sandbox.chain import calldata
 from reconciler.sandbox.config import WPEAQ_PRECOMPILE
 

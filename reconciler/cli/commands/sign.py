@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from reconciler.adapters.keys import Key, open_key
-from reconciler.adapters.readback import deeds_of
 from reconciler.adapters.secrets import Secrets
 from reconciler.adapters.sinks import write_private
 from reconciler.cli.commands.sign_request import MOMENT
 from reconciler.cli.handed import OutFile
 from reconciler.cli.options import Command, Options
 from reconciler.cli.presigned import FILE, contracts_of, read_file
+from reconciler.cli.readback import deeds_of
 from reconciler.cli.signing_words import said
 from reconciler.core.errors import ConfigError
 from reconciler.core.fleet import KeyRef, SecretRef

@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from reconciler.adapters.journal_store import JournalStore
-from reconciler.adapters.readback import deeds_of
 from reconciler.adapters.sinks import write_private
 from reconciler.cli.completing import machine_names
 from reconciler.cli.handed import OutFile
 from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import Planned, Wishes, make_plan
 from reconciler.cli.presigned import contracts_of
+from reconciler.cli.readback import deeds_of
 from reconciler.cli.render.as_json import dump
 from reconciler.cli.render.progress import Meter
 from reconciler.cli.wiring import Project, Session, connected, open_project
@@ -26,9 +26,9 @@ from reconciler.core.money import format_amount
 from reconciler.core.plan import PlannedChange, is_bound
 from reconciler.core.ports import Draft
 from reconciler.core.signing import SigningRequest, Transaction
-from reconciler.core.v2 import PARTS
 from reconciler.core.value import Value
 from reconciler.engine.ahead import drafts, signed_ahead
+from reconciler.kinds.peaq_v2.ground import PARTS
 
 FIRST = ("machine_did", PARTS[0])
 """What a machine signs before all else."""

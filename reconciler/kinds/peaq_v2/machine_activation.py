@@ -14,11 +14,13 @@ from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
 from reconciler.core.fleet import Fleet, Mistake, Protocol
 from reconciler.core.kind import Kind, Need, Search
 from reconciler.core.leaving import GONE, Former, former_machines
+from reconciler.core.minted import owner_of
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS, Loc
-from reconciler.core.v2 import (
+from reconciler.core.value import Value
+from reconciler.kinds.peaq_v2.ground import (
     ACTIVATE,
     SUSPEND,
     TERMINATED,
@@ -27,12 +29,10 @@ from reconciler.core.v2 import (
     Parties,
     blocks,
     document,
-    owner_of,
     paying,
     subscription_of,
     written_subject,
 )
-from reconciler.core.value import Value
 
 HOMES = {0: "none", 1: "peaq", 5: "Solana"}
 OWNS = "it is another's, as after a hand-over; if its own key owns it, write `custody: machine` and its address instead"

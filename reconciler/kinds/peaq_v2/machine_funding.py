@@ -16,7 +16,7 @@ from reconciler.core.funding import Balance, TopUp, Wallet
 from reconciler.core.kind import Need
 from reconciler.core.money import Amount, format_amount
 from reconciler.core.section import Loc, Section
-from reconciler.core.v2 import PARTS, blocks
+from reconciler.kinds.peaq_v2.ground import PARTS, blocks
 
 
 class MachineFunding(Section):

@@ -8,11 +8,12 @@ from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Step
 from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need
+from reconciler.core.minted import owner_of
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc, Section
-from reconciler.core.v2 import BY_ACTIVATION, RESUME, SUSPEND, Parties, owner_of, serving
 from reconciler.core.value import Value
+from reconciler.kinds.peaq_v2.ground import BY_ACTIVATION, RESUME, SUSPEND, Parties, serving
 
 
 class PauseSection(Section):

@@ -11,12 +11,14 @@ from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, Step
 from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need
+from reconciler.core.minted import owner_of
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
 from reconciler.core.stamps import written
-from reconciler.core.v2 import (
+from reconciler.core.value import Value
+from reconciler.kinds.peaq_v2.ground import (
     BY_ACTIVATION,
     OPEN,
     RENEW,
@@ -24,12 +26,10 @@ from reconciler.core.v2 import (
     Parties,
     Subscription,
     due,
-    owner_of,
     paying,
     serving,
     subscription_of,
 )
-from reconciler.core.value import Value
 
 NAMES = {0: "not open", 1: "active", 2: "in its grace period", 3: "in run-off, where its bond decays", 4: "terminated"}
 

@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Literal
 
-from eth_hash.auto import keccak
 from pydantic import Field, model_validator
 
 from reconciler.core.address import Address, Output
 from reconciler.core.effects import ChainCall, ChainGroup, Signer
-from reconciler.core.errors import Rejected
 from reconciler.core.fleet import Fleet, Machine
 from reconciler.core.identity import Identity, ProtocolBlock
 from reconciler.core.money import Amount
@@ -22,7 +20,6 @@ WORD = 32
 TIERS = ("entry", "basic", "pro")
 SERVICES = {"documentationUrl": ("#documentation", "Documentation"), "dataApi": ("#data-api", "DataApi")}
 """Id and type of the services that `metadata` declares, in their order."""
-NOT_MINTED = "ERC721NonexistentToken"
 NO_PRICE = "PriceNotAvailable"
 APPROVE = "approve(address,uint256)"
 ACTIVATE = (
@@ -172,6 +169,9 @@ class Parties(Value):
 
 def token_id(machine_type: str, subject: bytes) -> int:
     """keccak256(abi.encode(string, bytes)), as a number."""
+    # Only where it is needed: fleets without a v2 machine start without all that it imports.
+    from eth_hash.auto import keccak
+
     first, second = _padded(machine_type.encode()), _padded(subject)
     heads = (2 * WORD, 2 * WORD + len(first))
     return int.from_bytes(keccak(b"".join(at.to_bytes(WORD, "big") for at in heads) + first + second), "big")
@@ -204,17 +204,6 @@ def _parties(fleet: Fleet, machine: Machine, block: MachineBlock) -> Parties:
     manager = Signer("operator", machine.operator) if ours else activator
     owner = block.owner or first
     return Parties(machine.name, block.machine_id, activator, first, owner, controller, manager)
-
-
-async def owner_of(read: Reader, machine_id: str) -> str | None:
-    """Who owns a machine, or None where the registry says clearly that there is none."""
-    try:
-        (owner,) = await read.view("machineRegistry", "ownerOf(uint256)(address)", int(machine_id))
-    except Rejected as error:
-        if error.reason == NOT_MINTED:
-            return None
-        raise
-    return str(owner)
 
 
 class Subscription(Value):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from reconciler.adapters.abi import arguments
 from reconciler.adapters.chain import BATCH_ALL
 from reconciler.adapters.did_calls import DID, write_of
-from reconciler.adapters.machine_calls import call_of
+from reconciler.cli.machine_calls import call_of
 from reconciler.core.fleet import ContractAddresses
 from reconciler.core.ports import Raw
 from reconciler.core.signing import Deed

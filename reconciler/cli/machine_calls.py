@@ -8,7 +8,7 @@ from reconciler.core.fleet import ContractAddresses
 from reconciler.core.money import format_amount
 from reconciler.core.ports import Raw
 from reconciler.core.signing import Call, Said
-from reconciler.core.v2 import (
+from reconciler.kinds.peaq_v2.ground import (
     ACTIVATE,
     APPROVE,
     OPEN,

@@ -1,0 +1,17 @@
+"""Whether a machine of protocol v2 is there: the one question about it that not only its own kinds ask."""
+
+from reconciler.core.errors import Rejected
+from reconciler.core.ports import Reader
+
+NOT_MINTED = "ERC721NonexistentToken"
+
+
+async def owner_of(read: Reader, machine_id: str) -> str | None:
+    """Who owns a machine, or None where the registry says clearly that there is none."""
+    try:
+        (owner,) = await read.view("machineRegistry", "ownerOf(uint256)(address)", int(machine_id))
+    except Rejected as error:
+        if error.reason == NOT_MINTED:
+            return None
+        raise
+    return str(owner)
