@@ -8,14 +8,13 @@ from typing import Any
 
 from reconciler.core.address import Address
 from reconciler.core.fleet import Fleet, Protocol
-from reconciler.core.minted import owner_of
+from reconciler.core.minted import LARGEST, owner_of
 from reconciler.core.ports import Json, Reader
 from reconciler.core.section import NAME, ZERO_ADDRESS
 from reconciler.core.value import Value
 
 DID = re.compile(r"^did:peaq:(0x[0-9a-fA-F]{40}|[0-9]{1,78})$")
 """Of a machine that is known by its account, or by its number."""
-LARGEST = 2**256
 DEACTIVATED = 4
 GONE = ("not in the manifest", "retired")
 """Why a machine leaves: its entry was taken out, or says so."""
@@ -160,7 +159,7 @@ async def _standing(read: Reader, account: str, operators: Mapping[str, str]) ->
 
 
 async def _minted(read: Reader, number: str, operators: Mapping[str, str]) -> Standing | None:
-    owner = await owner_of(read, number) if int(number) < LARGEST else None
+    owner = await owner_of(read, number)
     if owner is None:
         return NOBODYS
     (controller,) = await read.view("machineRegistry", "controllerOf(uint256)(address)", int(number))
