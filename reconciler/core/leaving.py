@@ -68,7 +68,8 @@ async def former_machines(fleet: Fleet, read: Reader, *, scan: Protocol | None =
     called = _called(fleet, read)
     listed = await _listed(fleet, read, operators, scan)
     others = [account for account in dict.fromkeys([*listed, *records, *called]) if account not in named]
-    asked = [account for account in others if _protocol(account) in fleet.protocols]
+    lived = fleet.protocols
+    asked = [account for account in others if _protocol(account) in lived]
     found = await read.together(_standing(read, account, operators) for account in asked)
     known: dict[str, Standing | None] = {**dict.fromkeys(others, NOBODYS), **dict(zip(asked, found, strict=True))}
     ours = {account: state for account, state in known.items() if state}

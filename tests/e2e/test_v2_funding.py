@@ -1,5 +1,6 @@
 """Machines of protocol v2 that activate themselves, from wallets that their operator fills with what that takes."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -82,3 +83,21 @@ def test_a_machine_that_somebody_else_has_gets_nothing(yard: Yard, new_yard: Mak
     assert applied.code == 5, applied.said
     assert yard.world.balance(yard.accounts["a"].address) == 0
     assert since(yard, yard.since) == {"transfer": 2, "approve": 2, "activateMachine": 2}
+
+
+@pytest.mark.parametrize(("fault", "sent"), [("dropBefore", 0), ("dropAfter", 1)])
+def test_killed_as_the_coins_are_sent_they_are_sent_once(yard: Yard, fault: str, sent: int) -> None:
+    yard.world.rpc_faults({"action": fault, "method": "eth_sendRawTransaction", "count": None})
+    process = yard.spawn("apply", "--yes")
+    end = time.monotonic() + 30
+    rules = f"{yard.world.info.url}/sandbox/faults/rpc"
+    while not any(rule["struck"] for rule in yard.world.http.get(rules).json()["rules"]):
+        assert time.monotonic() < end, process.poll()
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    yard.world.well()
+    assert yard.world.nonce(yard.operator.address) == sent
+    did(yard)
+    assert since(yard, yard.since) == {"transfer": 3, "approve": 3, "activateMachine": 3}
+    assert yard.world.nonce(yard.operator.address) == 1

@@ -91,8 +91,9 @@ class MachineIdentity(Kind[Spec, State]):
         return Present(State(str(machine_id), operator, STATUS.get(status, f"status {status}")))
 
     def searches(self, fleet: Fleet) -> Iterable[Search[Spec]]:
-        yield Search("the machines that were ours", partial(self._strays, fleet, None))
-        yield Search("the machines of the chain", partial(self._strays, fleet, "v1"), deep=True)
+        if "v1" in fleet.protocols:
+            yield Search("the machines that were ours", partial(self._strays, fleet, None))
+            yield Search("the machines of the chain", partial(self._strays, fleet, "v1"), deep=True)
 
     async def _strays(self, fleet: Fleet, scan: Protocol | None, read: Reader) -> list[Spec]:
         return [
