@@ -27,6 +27,9 @@ def test_wallets_are_filled_with_what_is_taken_from_them_and_no_more(yard: Yard)
     plan = yard.run("plan", "--output", "json")
     costs = {signer: {part: int(wei) for part, wei in cost.items()} for signer, cost in plan.data["cost"].items()}
     assert yard.footprint() == before
+    # Two wallets are filled with half a PEAQ, a reserve and gas each; the third pays half a PEAQ of its own.
+    assert "cost ≤ 1.5" in plan.data["headline"], plan.data["headline"]
+    assert "(0.5 bond + 1.0" in plan.data["headline"], plan.data["headline"]
     assert {signer: cost["bond"] for signer, cost in costs.items() if cost["bond"]} == {
         f"machine/{name}": PEAQ // 2 for name in "abc"
     }
