@@ -32,8 +32,7 @@ class SecretRef(Section):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "SecretRef":
-        chosen = [n for n in type(self).model_fields if n != "password" and getattr(self, n) is not None]
-        if len(chosen) != 1:
+        if sum(value is not None for name, value in vars(self).items() if name != "password") != 1:
             options = ", ".join(n for n in type(self).model_fields if n != "password")
             raise ValueError(f"name exactly one of: {options}")
         return self
@@ -257,7 +256,7 @@ class Machine(Section):
     """The v1 machine of this file that this one takes the place of: its credentialSubject says which (migrate plan)."""
     operator: Name = "default"
     """Which of the operators registers it."""
-    labels: Mapping[Name, LabelValue] = {}
+    labels: Mapping[Name, LabelValue] = Field(default_factory=dict)
     """For --only, --skip and windows; never sent anywhere, unlike market.labels."""
     suspended: bool = False
     """It is read and shown, and nothing of it is changed."""
