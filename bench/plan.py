@@ -65,10 +65,14 @@ def run(found: Stage, case: Record) -> Record:
     return {**counts, "said": verdict(done)}
 
 
-def floor(found: Stage) -> Done:
+def asked_of_floor(found: Stage) -> Record:
     accounts = [machine.address for machine in wallets(found.size)]
-    wanted = {"machines": accounts, "operator": OPERATOR.address, "attributes": ATTRIBUTES}
-    done = process([sys.executable, str(HERE / "floor.py")], found.environ(), found.fleet, json.dumps(wanted))
+    return {"machines": accounts, "operator": OPERATOR.address, "attributes": ATTRIBUTES}
+
+
+def floor(found: Stage) -> Done:
+    wanted = json.dumps(asked_of_floor(found))
+    done = process([sys.executable, str(HERE / "floor.py")], found.environ(), found.fleet, wanted)
     told = json.loads(done.stdout)
     if told["refused"] or not told["records"] == told["pairings"] == found.size:
         raise RuntimeError(f"the floor found another world than was made: {told}")

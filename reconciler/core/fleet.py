@@ -6,7 +6,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -66,6 +66,10 @@ class KeyRef(SecretRef):
         return "no key"
 
 
+# Asked for with every read of a contract.
+_snake = cache(to_snake)
+
+
 class ContractAddresses(Section):
     identity_registry: EvmAddress | None = None
     """v1's registry of machine identities."""
@@ -94,7 +98,7 @@ class ContractAddresses(Section):
 
     def at(self, role: str) -> str:
         """The address of a contract by its key here, such as machineRegistry. ConfigError where it is left out."""
-        address: str | None = getattr(self, to_snake(role))
+        address: str | None = getattr(self, _snake(role))
         if address is None:
             raise ConfigError(f"network.contracts.{role} is not set", hint="write its address under network.contracts")
         return address
