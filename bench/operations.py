@@ -47,7 +47,7 @@ def run(found: Stage, case: Record) -> Record:
     calls: Counter[str] = Counter()
     for (name, _, function), (_, count, *_) in made.items():
         # The names of built-in ones have addresses in them, which differ from run to run.
-        calls[f"{Path(name).name}:{function.partition(' object at 0x')[0]}"] += count
+        calls[f"{Path(name).name}:{function.partition(' at 0x')[0]}"] += count
     return {"calls": calls}
 
 
@@ -61,11 +61,16 @@ def _rows(who: str, records: Sequence[Record]) -> list[list[str]]:
     found = []
     for number, ((before, after), calls) in enumerate(zip(steps, each, strict=True)):
         former = each[number - 1] if number else calls
-        more = [n for n, count in calls.items() if count > OFTEN + MORE * former.get(n, 0.0)]
-        told = ", ".join(f"`{n}` {former.get(n, 0.0):.2f} → {calls[n]:.2f}" for n in sorted(more)[:5])
+        grown = {n: count - former.get(n, 0.0) for n, count in calls.items() if _grew(former.get(n, 0.0), count)}
+        most = sorted(grown, key=lambda n: -grown[n])[:5]
+        told = ", ".join(f"`{n}` {former.get(n, 0.0):.2f} → {calls[n]:.2f}" for n in most)
         size = f"{before['size']:,} to {after['size']:,}"
         found.append([NAMES[who], size, f"{sum(calls.values()):,.0f}", told or ("none" if number else "–")])
     return found
+
+
+def _grew(before: float, after: float) -> bool:
+    return after > OFTEN + MORE * max(before, 0.0)
 
 
 def _each(name: str, before: Record, after: Record) -> float:
