@@ -23,7 +23,7 @@ sys.path[:0] = [str(Path(__file__).parents[1])]
 import httpx  # noqa: E402
 
 from reconciler.adapters import abi, aggregate  # noqa: E402
-from reconciler.adapters.connections import Connections  # noqa: E402
+from reconciler.adapters.connections import Connections, trusted  # noqa: E402
 
 MULTICALL = "0xcA11bde05977b3631167028862bE2a173976CA11"
 DID = "0x0000000000000000000000000000000000000800"
@@ -128,7 +128,7 @@ async def main() -> None:
     headers = {"x-api-key": os.environ["PEAQOS_API_KEY"]}
 
     def client(limits: httpx.Limits) -> httpx.AsyncClient:
-        return httpx.AsyncClient(timeout=60, trust_env=False, headers=headers, limits=limits)
+        return httpx.AsyncClient(timeout=60, trust_env=False, headers=headers, limits=limits, verify=trusted())
 
     async with (
         httpx.AsyncClient(timeout=60, trust_env=False) as node,
