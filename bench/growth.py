@@ -159,6 +159,8 @@ def _head(found: Mapping[str, Mapping[int, float]]) -> list[str]:
 
 def _rows(found: Mapping[str, Mapping[int, float]]) -> list[list[str]]:
     floors = {figure.name: found[figure.floor] for figure in FIGURES if figure.floor in found}
+    # A floor cannot grow less than itself.
+    floors |= {figure.floor: found[figure.floor] for figure in FIGURES if figure.floor in found}
     return [_row(name, points, _sizes(found), floors.get(name)) for name, points in found.items()]
 
 
@@ -167,19 +169,20 @@ def _row(name: str, points: Mapping[int, float], sizes: Sequence[int], floor: Ma
     whole, fitted = exponent(points), without_start(points)
     apart = ["–", "–"] if fitted is None else [_short(fitted[1]), f"{fitted[0]:.2f}"]
     mine, least = judged(points), None if floor is None else judged(floor)
-    return [name, *values, f"{whole:.2f}", *apart, "–" if least is None else f"{least:.2f}", verdict(mine, least)]
+    beside = "–" if least is None or floor is points else f"{least:.2f}"
+    return [name, *values, f"{whole:.2f}", *apart, beside, verdict(mine, least)]
 
 
 def judged(points: Mapping[int, float]) -> float:
-    """The exponent without the start, or with it where three sizes do not tell them apart."""
+    """The exponent without the start, or with it where three sizes do not tell them apart; as exact as it is shown."""
     fitted = without_start(points)
-    return exponent(points) if fitted is None else fitted[0]
+    return round(exponent(points) if fitted is None else fitted[0], 2)
 
 
 def verdict(mine: float, least: float | None) -> str:
     if mine <= LIMIT:
         return ""
-    return "as its floor" if least is not None and mine <= least + LIMIT - 1 else "above linear"
+    return "as the floor" if least is not None and mine <= least + LIMIT - 1 else "above linear"
 
 
 def _sizes(found: Mapping[str, Mapping[int, float]]) -> list[int]:
