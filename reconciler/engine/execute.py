@@ -1,7 +1,7 @@
 """Running a plan: every resource for itself, as soon as what it needs is there, and read back before it counts."""
 
 import asyncio
-from collections import ChainMap
+from collections import ChainMap, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,7 +96,7 @@ class Execution:
         self._riders = _riders(plan) if world.settings.batch else {}
         self._result = Result()
         self._looks = 0
-        self._seen: dict[Address, Look] = {}
+        self._seen: OrderedDict[Address, Look] = OrderedDict()
         """By which look the last resources were found as declared."""
 
     async def run(self) -> Result:
@@ -296,7 +296,7 @@ class Execution:
         self._result.converged[found.address] = found.resource
         self._seen[found.address] = look
         if len(self._seen) > LOOKS_KEPT:
-            del self._seen[next(iter(self._seen))]
+            self._seen.popitem(last=False)
 
     async def _settle(self) -> None:
         try:
