@@ -77,6 +77,8 @@ class Lane:
         self._worker: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._nonce: int | None = None
+        self._begun = 0
+        self._shown: int | None = None
         self._most_gas = 0
         self._window = shared.world.settings.window
 
@@ -87,6 +89,19 @@ class Lane:
         if self._worker is None or self._worker.done():
             self._worker = asyncio.ensure_future(self._work())
         return await future
+
+    async def shows(self, block: int) -> bool:
+        """Whether `block` shows all that this key had sent when its nonce was read.
+
+        Behind one name there may be nodes that are behind: what is read there of an older block may be done already.
+        """
+        await self._know_nonce()
+        if self._shown is not None and block >= self._shown:
+            return True
+        if await self._world.chain.nonce(self._world.keyring.address(self._signer), hex(block)) < self._begun:
+            return False
+        self._shown = block
+        return True
 
     async def _work(self) -> None:
         await asyncio.sleep(LINGER)
@@ -174,6 +189,7 @@ class Lane:
     async def _know_nonce(self) -> int:
         if self._nonce is None:
             self._nonce = await self._world.chain.next_nonce(self._world.keyring.address(self._signer))
+            self._begun, self._shown = self._nonce, None
         return self._nonce
 
     async def _signed(self, part: _Part, nonce: int, fees: Fees) -> Sent:

@@ -109,7 +109,8 @@ def under(rpc: Rules, services: Rules, *, kill: bool) -> Case:
     return lambda bench: _phases(bench, lambda fleet: strike(bench, fleet))
 
 
-def _while_running(child: Child, dice: random.Random, act: Callable[[], None], times: int) -> None:
+def while_running(child: Child, dice: random.Random, act: Callable[[], None], times: int) -> None:
+    """Do it now and then, as long as the child runs."""
     for _ in range(times):
         time.sleep(dice.uniform(0.1, 0.8))
         if not child.running():
@@ -131,7 +132,7 @@ def reorgs(*, kill: bool) -> Case:
                 bench.world.control("reorg", depth=depth)
                 bench.report.faults["reorg"] += 1
 
-        _while_running(child, bench.dice, reorg, 4)
+        while_running(child, bench.dice, reorg, 4)
         bench.finish(fleet, child, bench.dice.uniform(0.5, 2.0) if kill else None, (0, *LEFT))
 
     return lambda bench: _phases(bench, lambda fleet: strike(bench, fleet))
@@ -148,7 +149,7 @@ def foreign(bench: Bench) -> None:
                 bench.world.send(fleet.operator, fleet.operator.address)
                 bench.report.faults["foreign transaction"] += 1
 
-        _while_running(child, bench.dice, send, 6)
+        while_running(child, bench.dice, send, 6)
         bench.finish(fleet, child, None, (0, *LEFT))
 
     _phases(bench, strike)
@@ -197,9 +198,9 @@ def two_at_once(bench: Bench) -> None:
     fleet = bench.fleet(1)
     other = bench.profile.make(bench.world, bench.root / "other", f"other-{bench.report.seed}", 1)
     other.operator, other.home = fleet.operator, fleet.root / "home"
-    wire = Tripwire(None, "journal.signed/after/machine_identity: register", number=signal.SIGSTOP)
+    wire = Tripwire(None, f"journal.signed/after/{fleet.FIRST}", number=signal.SIGSTOP)
     child = bench.start(fleet, around=wire.around)
-    _stopped(child)
+    stopped(child)
     turned_away = bench.apply(other)
     assert turned_away.code == 7, turned_away.text
     os.kill(child.pid, signal.SIGCONT)
@@ -208,7 +209,8 @@ def two_at_once(bench: Bench) -> None:
     bench.report.faults["two at once"] += 1
 
 
-def _stopped(child: Child) -> None:
+def stopped(child: Child) -> None:
+    """Wait until a child that is to stop itself has."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         assert child.running()
@@ -230,6 +232,30 @@ def pending_and_lost(bench: Bench) -> None:
         fleet.check()
         bench.report.faults["pending and lost"] += len(points)
         fleet.edit_money()
+
+
+def lagging(*, nonces: int) -> Case:
+    """Machines are paid for; then a node that has not seen it yet is asked, and `nonces` counts of it are believed."""
+
+    def case(bench: Bench) -> None:
+        fleet = bench.fleet()
+        fleet.tempt()
+        bench.converge(fleet)
+        for lost in (False, True):
+            fleet.edit_money()
+            bench.world.control("mine", blocks=4)
+            bench.converge(fleet)
+            if lost:
+                fleet.lose_journal()
+            late = {"action": "stale", "blocks": 3}
+            counts = [{**late, "method": "eth_getTransactionCount", "count": nonces}] if nonces else []
+            with _faulty(bench, [{**late, "method": "eth_getBlockByNumber", "count": 60}, *counts], []):
+                ended = bench.apply(fleet)
+                assert ended.code in (0, *LEFT), ended.text
+            bench.converge(fleet, tries=3, codes=LEFT)
+            fleet.check()
+
+    return case
 
 
 @dataclass(frozen=True)
@@ -296,5 +322,6 @@ def table() -> dict[str, Case]:
     return {
         **found,
         "reorgs": reorgs(kill=False), "reorgs and a kill": reorgs(kill=True), "foreign transactions": foreign,
+        "lagging node": lagging(nonces=0), "lagging node and counts": lagging(nonces=6),
         "full disk": full_disk, "torn journal": torn_tail, "two at once": two_at_once,
     }  # fmt: skip
