@@ -1,6 +1,7 @@
 """What only protocol v2 can suffer: its terms move, its owner pauses it, time runs out, and what was paid is torn out."""
 
 import os
+import random
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -96,15 +97,17 @@ def moving(move: Callable[[V2Fleet, int], None], terms: tuple[int, int, int], st
 
 
 def paused(bench: Bench, fleet: V2Fleet) -> None:
-    """By peaq, in the middle of an apply; the next one finds it paused."""
+    """By peaq, in the middle of an apply, for a moment; the next one finds it paused."""
     for scope in ("setTechnicalPausedGlobal", "setGeneralPausedGlobal"):
+        states = iter((True, False))
 
-        def pause(scope: str = scope) -> None:
-            bench.world.control(scope, paused=True)
+        def turn(scope: str = scope, states: Iterator[bool] = states) -> None:
+            bench.world.control(scope, paused=next(states))
             bench.report.faults["paused"] += 1
 
-        _meanwhile(bench, fleet, pause, 1)
-        ended = bench.apply(fleet)
+        _meanwhile(bench, fleet, turn, 2)
+        bench.world.control(scope, paused=True)
+        ended = bench.apply(fleet, "--timeout", "10")
         assert ended.code in (0, *LEFT), ended.text
         bench.world.control(scope, paused=False)
 
@@ -135,26 +138,33 @@ def out_of_time(bench: Bench) -> None:
             fleet.check()
 
 
-def torn_out(bench: Bench) -> None:
+def torn_out(*, kill: bool, lossy: int = 0) -> Case:
     """Its block leaves the chain as soon as a transaction is mined; the run goes on, or is killed, journal and all."""
-    bench.lossy = 2
-    fleet = bench.fleet(1)
-    for kill in (False, True, True):
+
+    def case(bench: Bench) -> None:
+        bench.lossy = lossy
+        fleet = bench.fleet(1)
         for edit, step in TORN:
-            if fleet.made or edit != "machine":
-                fleet.EDITS[edit](fleet, bench.dice)
+            if fleet.made:
+                _edit(fleet, edit, bench.dice)
             wire = Tripwire(bench.root / "notes", f"journal.mined/after/{step}", number=signal.SIGSTOP)
             child = bench.start(fleet, around=wire.around)
             stopped(child)
             bench.world.control("reorg", depth=bench.world.head() - _last_block(fleet) + 1)
             bench.report.faults["reorg"] += 1
-            if kill:
-                child.kill()
-            else:
-                os.kill(child.pid, signal.SIGCONT)
+            os.kill(child.pid, signal.SIGKILL if kill else signal.SIGCONT)
             bench.finish(fleet, child, None, (0, *LEFT))
             bench.converge(fleet, tries=3, codes=LEFT)
             fleet.check()
+
+    return case
+
+
+def _edit(fleet: Fleet, edit: str, dice: random.Random) -> None:
+    fleet.EDITS[edit](fleet, dice)
+    if edit == "machine" and fleet.manifest["machines"][-1]["v2"].get("custody") == "machine":
+        # That one allows what it pays as it pays; the next one's operator does so before.
+        fleet.EDITS[edit](fleet, dice)
 
 
 def _last_block(fleet: Fleet) -> int:
@@ -180,5 +190,9 @@ def terms() -> Mapping[str, Case]:
     }
 
 
-TICKING: Mapping[str, Case] = {"torn out": torn_out}
+TICKING: Mapping[str, Case] = {
+    "torn out": torn_out(kill=False),
+    "torn out and killed": torn_out(kill=True),
+    "torn out and all lost": torn_out(kill=True, lossy=1),
+}
 """Those with reorganisations."""
