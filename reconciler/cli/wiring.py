@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -40,8 +39,9 @@ from reconciler.core.errors import ConfigError, Unreachable
 from reconciler.core.fleet import Agent, Fleet, KeyRef, Machine, Operator, Service
 from reconciler.core.kind import AnyKind, Resource
 from reconciler.core.ports import Block, Reader
+from reconciler.core.value import Value, replace
 from reconciler.engine.events import Event
-from reconciler.engine.world import Settings, World
+from reconciler.engine.world import PATIENCE, Settings, World
 from reconciler.kinds import discover
 from reconciler.kinds.markets.session_token import TokensSection
 from reconciler.manifest.expand import expand
@@ -52,9 +52,7 @@ LAG_SECONDS, STILL_SECONDS = 30, 13
 """How long a node may be behind a block that was shown to us, and how long without a new block of its own."""
 
 
-# Without a repr: asyncio makes one of what a run returns, and this holds a whole fleet.
-@dataclass(frozen=True, repr=False)
-class Project:
+class Project(Value):
     """A manifest with every address known, and the keys it names."""
 
     manifest: Manifest
@@ -66,10 +64,11 @@ class Project:
     kinds: tuple[AnyKind, ...]
     """Those that are asked what else is there."""
 
+    # asyncio spells out what a run returns, and this holds a whole fleet.
+    __repr__ = object.__repr__
 
-# Without a repr: asyncio makes one of what a run returns, and this holds a whole fleet.
-@dataclass(frozen=True, repr=False)
-class Session:
+
+class Session(Value):
     """A project connected to its world."""
 
     project: Project
@@ -81,6 +80,9 @@ class Session:
     station: GasStation | None
     sink: CheckedSink
     abilities: Abilities
+
+    # As above.
+    __repr__ = object.__repr__
 
 
 class SystemClock:
@@ -183,7 +185,7 @@ async def connected(
             tag=network.confirmations.tag,
             batch=abilities.batch and batch,
             timeout=options.timeout,
-            patience=min(options.timeout, Settings.patience),
+            patience=min(options.timeout, PATIENCE),
             max_fee=fleet.guards.max_fee,
             max_spend=fleet.guards.max_spend,
         )

@@ -2,11 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Literal
 
-from eth_hash.auto import keccak
 from pydantic import Field, model_validator
 
 from reconciler.core.address import Address, Output
@@ -17,6 +15,7 @@ from reconciler.core.identity import Identity, ProtocolBlock
 from reconciler.core.money import Amount
 from reconciler.core.ports import Reader
 from reconciler.core.section import Duration, EvmAddress, Section
+from reconciler.core.value import Value
 
 WORD = 32
 TIERS = ("entry", "basic", "pro")
@@ -134,8 +133,7 @@ def written_subject(subject: bytes) -> str | dict[str, str]:
     return text if plain else {"hex": "0x" + "_".join(digits[at : at + 16] for at in range(0, len(digits), 16))}
 
 
-@dataclass(frozen=True)
-class Parties:
+class Parties(Value):
     """A v2 machine and those who have to do with it. Accounts are addresses."""
 
     name: str
@@ -161,6 +159,9 @@ class Parties:
 
 def token_id(machine_type: str, subject: bytes) -> int:
     """keccak256(abi.encode(string, bytes)), as a number."""
+    # Only where it is needed: fleets without a v2 machine start without all that it imports.
+    from eth_hash.auto import keccak
+
     first, second = _padded(machine_type.encode()), _padded(subject)
     heads = (2 * WORD, 2 * WORD + len(first))
     return int.from_bytes(keccak(b"".join(at.to_bytes(WORD, "big") for at in heads) + first + second), "big")
@@ -206,8 +207,7 @@ async def owner_of(read: Reader, machine_id: str) -> str | None:
     return str(owner)
 
 
-@dataclass(frozen=True)
-class Subscription:
+class Subscription(Value):
     """What a machine has paid for. Times are seconds since the epoch; `start` is 0 where it never paid."""
 
     tier: int

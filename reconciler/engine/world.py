@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 from reconciler.core.ports import Api, Chain, Clock, CodedApi, Fees, Journal, Keyring, Reader, Secrets, Sink
+from reconciler.core.value import Value, field
 from reconciler.engine.events import Event
 
 LINGER = 0.01
 """Seconds to wait for others who want the same: shared snapshots, shared batches."""
+PATIENCE = 120.0
+"""Seconds for other services to catch up with the chain, where nothing else is said."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Value):
     chain_id: int
     depth: int | None = 1
     """Blocks deep at which a transaction is settled; None where `tag` decides."""
@@ -29,14 +30,13 @@ class Settings:
     """Seconds in flight after which a transaction is offered more."""
     timeout: float = 600.0
     """Seconds after which a wait gives up; what was sent stays in the journal."""
-    patience: float = 120.0
+    patience: float = PATIENCE
     """Seconds for other services to catch up with the chain."""
     reading_back: float = 20.0
     """Seconds for an effect to show once it is done."""
 
 
-@dataclass(frozen=True)
-class World:
+class World(Value):
     """Everything the engine may touch."""
 
     chain: Chain
