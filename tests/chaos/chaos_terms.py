@@ -1,4 +1,4 @@
-"""What only protocol v2 can suffer: its terms move, its owner pauses it, time runs out, and what was paid is torn out."""
+"""What only protocol v2 can suffer: terms that move, pauses, time that runs out, payments whose blocks are gone."""
 
 import os
 import random
