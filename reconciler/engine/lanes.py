@@ -78,6 +78,7 @@ class Lane:
         self._nonce: int | None = None
         self._begun = 0
         self._shown: int | None = None
+        self._asking = asyncio.Lock()
         self._most_gas = 0
         self._window = shared.world.settings.window
 
@@ -94,13 +95,12 @@ class Lane:
 
         Behind one name there may be nodes that are behind: what is read there of an older block may be done already.
         """
-        await self._know_nonce()
-        if self._shown is not None and block >= self._shown:
-            return True
-        if await self._world.chain.nonce(self._world.keyring.address(self._signer), hex(block)) < self._begun:
-            return False
-        self._shown = block
-        return True
+        async with self._asking:
+            await self._know_nonce()
+            if self._shown is None or block < self._shown:
+                count = await self._world.chain.nonce(self._world.keyring.address(self._signer), hex(block))
+                self._shown = block if count >= self._begun else self._shown
+            return self._shown is not None and block >= self._shown
 
     async def _work(self) -> None:
         await asyncio.sleep(LINGER)

@@ -93,6 +93,7 @@ class V2Fleet(Fleet):
         if number % 3 == ITSELF:
             account = self.machines[name]
             self.world.fund(account.address, 50)
+            self.world.control("mine", blocks=4)  # so that a view of some blocks ago knows of it, too
             own |= {"custody": "machine", "paused": True}
             self.expected["OperatorPausedSet", self.id(name)] += 1
             kept |= {"address": account.address, "key": {"file": f"keys/{name}.key"}}
