@@ -5,6 +5,7 @@ import random
 import resource
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from chaos_cases import Bench, Case
 from chaos_fleet import Fleet
 from chaos_points import Tripwire
 from chaos_process import PATIENCE, Child
+from e2e_harness import World
 
 SEND = "eth_sendRawTransaction"
 WRITES = ("POST", "PATCH", "PUT")
@@ -75,11 +77,16 @@ def _faulty(bench: Bench, rpc: Rules, services: Rules) -> Iterator[None]:
     try:
         yield
     finally:
-        left = world.http.get(f"{world.info.url}/sandbox/faults/services").json()["rules"]
-        bench.report.faults["service"] += sum(r["count"] for r in services) - sum(r["count"] for r in left)
-        met = world.http.get(f"{world.info.url}/sandbox/faults/rpc").json()["rules"]
-        bench.report.faults["rpc"] += sum(sum(r["struck"].values()) for r in met)
+        bench.report.faults.update(_struck(world, services))
         world.well()
+
+
+def _struck(world: World, services: Rules) -> Counter[str]:
+    """How often these rules, and those of the node, have struck."""
+    left = world.http.get(f"{world.info.url}/sandbox/faults/services").json()["rules"]
+    met = world.http.get(f"{world.info.url}/sandbox/faults/rpc").json()["rules"]
+    at_services = sum(r["count"] for r in services) - sum(r["count"] for r in left)
+    return Counter({"service": at_services, "rpc": sum(sum(r["struck"].values()) for r in met)})
 
 
 def _phases(bench: Bench, strike: Callable[[Fleet], None], failures: int = 0) -> None:
@@ -99,7 +106,10 @@ def under(rpc: Rules, services: Rules, *, kill: bool) -> Case:
     def strike(bench: Bench, fleet: Fleet) -> None:
         with _faulty(bench, rpc, services):
             if kill:
-                bench.killed_after(fleet, bench.dice.uniform(0.5, 3.0))
+                child = bench.start(fleet)
+                while child.running() and not _struck(bench.world, services).total():
+                    time.sleep(0.02)
+                bench.finish(fleet, child, child.lived + bench.dice.uniform(0.0, 2.0), (0, *LEFT))
             else:
                 # A session whose answer is lost costs one more.
                 fleet.spare += len(fleet.pairings()) if services else 0
