@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from reconciler.adapters.connections import trusted
 from reconciler.adapters.exchange import SMALL, Reply, exchange
 from reconciler.adapters.redact import host_of
+from reconciler.adapters.tls import trusted
 from reconciler.adapters.totp import Pace
 from reconciler.core.effects import HttpRequest, Signer
 from reconciler.core.errors import Ambiguous, Deferred, Rejected, Unreachable

@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 
-from reconciler.adapters.connections import trusted
 from reconciler.adapters.exchange import TooMuch, exchange, pause_of
 from reconciler.adapters.redact import host_of, secrets_of, without
 from reconciler.adapters.retry import until_reached
+from reconciler.adapters.tls import trusted
 from reconciler.core.errors import FleetError, Unreachable
 from reconciler.core.value import Value
 
