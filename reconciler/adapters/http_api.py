@@ -171,6 +171,8 @@ class HttpApi:
             raise self._unreachable(type(error).__name__) from None
         except httpx.HTTPError as error:
             raise self._ambiguous(method, path, _why(error)) from None
+        finally:
+            self.lists.written(tuple(path))
         response = reply.without(self._hide)
         if response.status == 429:
             await self._sleep(pause_of(response))

@@ -132,8 +132,8 @@ class _Answer:
         self._body = bytearray()
         self._before_body = 0
         self._begun = False
+        self._goes_on = False
         self.complete = False
-        self.surplus = False
 
     def feed(self, data: bytes) -> None:
         if not self._begun:
@@ -144,7 +144,8 @@ class _Answer:
 
     @property
     def reusable(self) -> bool:
-        return self.complete and not self.surplus and bool(self._parser.should_keep_alive())
+        """True where its connection may carry another."""
+        return self.complete and self._goes_on
 
     @property
     def ends_with_connection(self) -> bool:
@@ -157,11 +158,11 @@ class _Answer:
         return Reply(self._parser.get_status_code(), self._headers, content)
 
     def on_message_begin(self) -> None:
-        self.surplus = self.complete
+        if self.complete:
+            raise ValueError("an answer that nobody asked for")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.complete:
-            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._begun = True
@@ -174,7 +175,8 @@ class _Answer:
             # Not the answer yet, only that one will come.
             self._headers, self._begun = {}, False
         else:
-            self.complete = True
+            # The parser knows it now, and not any more once it has returned.
+            self.complete, self._goes_on = True, self._parser.should_keep_alive()
 
 
 def unpacked(content: bytes, encoding: str, most: int) -> bytes:
