@@ -45,7 +45,7 @@ HOMES = {
     "pydantic": ("core", "kinds", "manifest", "sandbox"),
     "pydantic_core": ("adapters",),
     "deepdiff": ("core",),
-    "msgspec": ("core",),
+    "msgspec": ("core", "sandbox"),
     "cronsim": ("core",),
     "segno": ("cli",),
 }
