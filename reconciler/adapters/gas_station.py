@@ -56,7 +56,8 @@ class GasStation:
     def __init__(self, url: str, pace: Pace, clock: Clock) -> None:
         self._base = url.rstrip("/")
         self._pace, self._clock = pace, clock
-        self._http = httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False, verify=trusted())
+        secure = url.startswith("https:")
+        self._http = httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False, verify=trusted(), http2=secure)
         self._turns: defaultdict[Signer, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._ended: dict[Signer, Rejected] = {}
         self._stale: set[Signer] = set()

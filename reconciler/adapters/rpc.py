@@ -66,7 +66,8 @@ class Rpc:
     ) -> None:
         self._urls = tuple(urls)
         self._timeout = timeout
-        self._http = httpx.AsyncClient(timeout=timeout, transport=transport, verify=trusted())
+        secure = any(url.startswith("https:") for url in urls)
+        self._http = httpx.AsyncClient(timeout=timeout, transport=transport, verify=trusted(), http2=secure)
         self._sleep = sleep
         self._waiting: list[_Waiting] = []
         self._slots = asyncio.Semaphore(AT_ONCE)
