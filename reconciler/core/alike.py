@@ -36,6 +36,8 @@ class Alike:
 
 def _key(value: Any) -> Hashable:
     """Differs where anything does: which fields were written, the order of names, and whether it is 1, 1.0 or true."""
+    if value is None or isinstance(value, str | int | float):
+        return type(value), value
     if isinstance(value, Section):
         return type(value), frozenset(value.model_fields_set), tuple(_key(part) for _, part in value)
     if isinstance(value, Mapping):
