@@ -53,9 +53,10 @@ class Listings:
 
     def written(self, path: Path) -> None:
         """Something of ours was written there: what was read of the list that it stands in, and below, is too old."""
-        within = [known for known in self._fresh if path[: len(known)] == known]
         below = [known for known in self._fresh if known[: len(path)] == path]
-        for known in {*below, *sorted(within, key=len)[-1:]}:
+        above = (path[:length] for length in range(len(path) - 1, 0, -1))
+        nearest = next((known for known in above if known in self._fresh), None) if path not in below else None
+        for known in (*below, *([nearest] if nearest else ())):
             del self._fresh[known]
 
     def _forget_old(self) -> None:
