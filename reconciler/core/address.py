@@ -64,7 +64,7 @@ NEVER = Never.NEVER
 Placeholder = Output | Burden
 _UNKNOWN = (Output, Burden, Never)
 _LEAVES = (str, int, float, Address)
-"""What never holds a placeholder, and is nearly all there is. Tuples, since a union is made anew whenever it is asked."""
+"""What never holds a placeholder, and is nearly all there is. Tuples: a union is made anew each time."""
 Resolve = Callable[[Placeholder], object | None]
 
 
