@@ -62,8 +62,9 @@ class Never(Enum):
 
 NEVER = Never.NEVER
 Placeholder = Output | Burden
+_UNKNOWN = (Output, Burden, Never)
 _LEAVES = (str, int, float, Address)
-"""What never holds a placeholder, and is nearly all there is: known at once, as abstract classes are not."""
+"""What never holds a placeholder, and is nearly all there is. Tuples: a union is made anew each time."""
 Resolve = Callable[[Placeholder], object | None]
 
 
@@ -103,7 +104,7 @@ def expected(value: T | Output) -> T:
 
 def placeholders(value: object) -> Iterator[Placeholder | Never]:
     """Every placeholder still inside `value`."""
-    if isinstance(value, Output | Burden | Never):
+    if isinstance(value, _UNKNOWN):
         yield value
     elif value is None or isinstance(value, _LEAVES):
         return

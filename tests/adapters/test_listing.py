@@ -69,6 +69,18 @@ async def test_nobody_gets_a_reading_from_before_our_own_write() -> None:
     assert shelf.readings < 15
 
 
+async def test_nobody_gets_a_reading_from_before_their_block() -> None:
+    shelf = Shelf()
+    lists = Listings(shelf.read)
+    for block, readings in ((7, 1), (7, 1), (8, 2), (7, 2), (8, 2)):
+        await lists.get(PATH, block)
+        assert shelf.readings == readings
+    early, late = asyncio.ensure_future(lists.get(PATH, 9)), asyncio.ensure_future(lists.get(PATH, 10))
+    await asyncio.gather(early, late)
+    await lists.get(PATH, 10)
+    assert shelf.readings == 3
+
+
 @pytest.mark.parametrize(
     ("written", "again"),
     [
