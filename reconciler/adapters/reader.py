@@ -107,7 +107,7 @@ class WorldReader:
 
     async def _list(self, path: tuple[str, ...]) -> Listing:
         api = _configured(self._markets, "services.markets")
-        return await _once(self._answers, ("items", path), lambda: api.lists.get(path))
+        return await _once(self._answers, ("items", path), lambda: api.lists.get(path, self.block))
 
     async def item(self, *path: str) -> Json:
         api = _configured(self._markets, "services.markets")
