@@ -134,6 +134,9 @@ class MachineRecord(Kind[Spec, Json]):
         if spec.archived:
             return
         yield Need(spec.identity.shown)
+        if not spec.leaves:
+            # What shows it may come with it, and then has nothing to wait for by itself.
+            yield Need(spec.identity.made)
         for output in placeholders(spec.fields.get("policyIds")):
             if isinstance(output, Output):
                 yield Need(output.address)
