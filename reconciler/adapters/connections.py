@@ -37,6 +37,7 @@ class Connections:
         self._most, self._headers, self._seconds, self._longest = most, headers, seconds, longest
         self._head = _head(self._url, headers)
         self._slots, self._choosing = asyncio.Semaphore(most), asyncio.Lock()
+        self._all: list[Wire] = []
         self._idle: list[Wire] = []
         self._client: httpx.AsyncClient | None = None
         self._chosen = self._url.scheme != "https"
@@ -58,7 +59,7 @@ class Connections:
             return await exchange(self._client, method, url, most=self._longest, seconds=self._seconds, **given)
 
     async def aclose(self) -> None:
-        for wire in self._idle:
+        for wire in self._all:
             wire.close()
         if self._client is not None:
             await self._client.aclose()
@@ -94,7 +95,8 @@ class Connections:
 
     def _wire(self) -> Wire:
         tls = offering() if self._url.scheme == "https" else None
-        return Wire(self._url, seconds=self._seconds, most=self._longest, tls=tls)
+        self._all.append(Wire(self._url, seconds=self._seconds, most=self._longest, tls=tls))
+        return self._all[-1]
 
     def _request(self, method: str, path: str, content: bytes | None) -> bytes:
         target = self._url.raw_path.rstrip(b"/").decode("ascii") + path
