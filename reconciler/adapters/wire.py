@@ -69,7 +69,7 @@ class Wire(asyncio.Protocol):
             raise httpx.ConnectTimeout("no connection in time") from None
         except (OSError, UnicodeError) as error:
             raise httpx.ConnectError(type(error).__name__) from None
-        self._transport = made[0]
+        self._transport, self._left = made[0], loop.time()
         secured = self._transport.get_extra_info("ssl_object")
         if secured is not None and secured.selected_alpn_protocol() == "h2":
             self.close()

@@ -220,6 +220,15 @@ async def test_a_connection_that_was_closed_meanwhile_is_made_again(serve: Begin
     assert len(script.requests) == 3
 
 
+async def test_a_connection_that_was_opened_ahead_is_used(serve: Begin) -> None:
+    script = await serve()
+    ahead = wire.Wire(httpx.URL(script.url), seconds=5, most=1000, tls=None)
+    await ahead.open()
+    await ahead.exchange(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+    ahead.close()
+    assert script.connections == 1
+
+
 async def test_an_old_connection_is_not_trusted(serve: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     script = await serve()
     async with connected(script.url) as lines:
