@@ -19,7 +19,7 @@ class Connections:
 
     A service that chooses HTTP/2 gets one connection for all of them, by httpx; so does one behind a proxy of the
     environment, whatever it speaks. Any other gets connections of HTTP/1.1 as they are needed, with a request on each:
-    they cost an eighth of the processor time that httpx takes.
+    they cost a fraction of the processor time that httpx takes.
     """
 
     def __init__(
