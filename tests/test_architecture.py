@@ -23,7 +23,8 @@ MAY_IMPORT = {
 """Which modules of ours a package may import, by prefix."""
 HOMES = {
     "httpx": ("adapters", "sandbox"),
-    "httptools": ("adapters",),
+    "aiohttp": ("adapters",),
+    "yarl": ("adapters",),
     "web3": ("adapters", "sandbox"),
     "eth_abi": ("adapters", "sandbox"),
     "eth_account": ("adapters", "sandbox"),

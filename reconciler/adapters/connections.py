@@ -1,25 +1,28 @@
 """The connections to one service: as few as it takes, kept open, and HTTP/2 where the service offers it."""
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Mapping
+from typing import Protocol
 from urllib.request import getproxies
 
 import httpx
 
-from reconciler.adapters.exchange import Reply, exchange
+from reconciler.adapters.exchange import JSON, Reply, exchange
+from reconciler.adapters.http1 import Http1
 from reconciler.adapters.tls import offering, trusted
-from reconciler.adapters.wire import Multiplexed, Wire
 
-JSON = {"content-type": "application/json"}
+
+class Way(Protocol):
+    async def exchange(self, method: str, url: str, content: bytes | None) -> Reply: ...
+
+    async def aclose(self) -> None: ...
 
 
 class Connections:
     """Carries up to `most` requests at a time to what is below `base`.
 
     A service that chooses HTTP/2 gets one connection for all of them, by httpx; so does one behind a proxy of the
-    environment, whatever it speaks. Any other gets connections of HTTP/1.1 as they are needed, with a request on each:
-    they cost a fraction of the processor time that httpx takes.
+    environment, whatever it speaks. Any other gets connections of HTTP/1.1 as they are needed, with a request on each.
     """
 
     def __init__(
@@ -33,84 +36,70 @@ class Connections:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """`seconds` of silence and `longest` bytes of an answer end an exchange."""
-        self._base, self._url = base, httpx.URL(base)
-        self._most, self._headers, self._seconds, self._longest = most, headers, seconds, longest
-        self._head = _head(self._url, headers)
+        self._base, self._url, self._most = base.rstrip("/"), httpx.URL(base), most
+        self._headers, self._seconds, self._longest = headers, seconds, longest
+        self._transport = transport
         self._slots, self._choosing = asyncio.Semaphore(most), asyncio.Lock()
-        self._all: list[Wire] = []
-        self._idle: list[Wire] = []
-        self._client: httpx.AsyncClient | None = None
-        self._chosen = self._url.scheme != "https"
-        if transport is not None or {self._url.scheme, "all"} & getproxies().keys():
-            self._by_httpx(transport)
+        self._way: Way | None = None
 
     async def exchange(self, method: str, path: str, content: bytes | None = None) -> Reply:
         """Send a request once, with JSON for a body if any, and read its answer. Redirects are never followed.
 
-        Raises httpx.HTTPError: ConnectError, ConnectTimeout and PoolTimeout only where nothing was sent.
+        Raises httpx.HTTPError: ConnectError, ConnectTimeout and PoolTimeout only where nothing was sent, ReadTimeout
+        after `seconds` of silence or LONGEST times that in all, TooMuch for an answer that is longer than `longest`.
         """
         async with self._slots:
-            if not self._chosen:
-                await self._choose()
-            if self._client is None:
-                return await self._by_wire(method, path, content)
-            given = {} if content is None else {"content": content, "headers": JSON}
-            url = self._base + path
-            return await exchange(self._client, method, url, most=self._longest, seconds=self._seconds, **given)
+            way = self._way or await self._choose()
+            return await way.exchange(method, self._base + path, content)
 
     async def aclose(self) -> None:
-        for wire in self._all:
-            wire.close()
-        if self._client is not None:
-            await self._client.aclose()
+        if self._way is not None:
+            await self._way.aclose()
 
-    async def _choose(self) -> None:
-        """Connect once, before many do, and see what the service speaks."""
+    async def _choose(self) -> Way:
+        """Once, before many ask."""
         async with self._choosing:
-            if self._chosen:
-                return
-            wire = self._wire()
-            try:
-                await wire.open()
-                self._idle.append(wire)
-            except Multiplexed:
-                self._by_httpx()
-            self._chosen = True
+            if self._way is None:
+                self._way = await self._chosen()
+            return self._way
 
-    def _by_httpx(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        limits = httpx.Limits(max_connections=self._most, max_keepalive_connections=self._most)
-        self._client = httpx.AsyncClient(
-            headers=self._headers, timeout=self._seconds, limits=limits, verify=trusted(), transport=transport,
-            http2=self._url.scheme == "https",
-        )  # fmt: skip
-        self._chosen = True
+    async def _chosen(self) -> Way:
+        proxied = bool({self._url.scheme, "all"} & getproxies().keys())
+        if self._transport is not None or proxied or await self._offers_http2():
+            return _ByHttpx(self._most, self._headers, self._seconds, self._longest, self._transport)
+        return Http1(self._most, self._headers, self._seconds, self._longest)
 
-    async def _by_wire(self, method: str, path: str, content: bytes | None) -> Reply:
-        # The last to come back is lent first: it is the likeliest to be open still.
-        wire = self._idle.pop() if self._idle else self._wire()
+    async def _offers_http2(self) -> bool:
+        """As a connection says that carries nothing."""
+        if self._url.scheme != "https":
+            return False
         try:
-            return await wire.exchange(self._request(method, path, content))
-        finally:
-            self._idle.append(wire)
-
-    def _wire(self) -> Wire:
-        tls = offering() if self._url.scheme == "https" else None
-        self._all.append(Wire(self._url, seconds=self._seconds, most=self._longest, tls=tls))
-        return self._all[-1]
-
-    def _request(self, method: str, path: str, content: bytes | None) -> bytes:
-        target = self._url.raw_path.rstrip(b"/").decode("ascii") + path
-        lines = [f"{method} {target} HTTP/1.1", *self._head]
-        if content is not None:
-            lines += [f"{name}: {value}" for name, value in JSON.items()]
-        if method != "GET":
-            lines.append(f"content-length: {len(content or b'')}")
-        return "\r\n".join((*lines, "", "")).encode("ascii") + (content or b"")
+            async with asyncio.timeout(self._seconds):
+                _, writer = await asyncio.open_connection(self._url.host, self._url.port or 443, ssl=offering())
+        except TimeoutError:
+            raise httpx.ConnectTimeout("no connection in time") from None
+        except (OSError, UnicodeError) as error:
+            raise httpx.ConnectError(type(error).__name__) from None
+        writer.close()
+        return bool(writer.get_extra_info("ssl_object").selected_alpn_protocol() == "h2")
 
 
-def _head(url: httpx.URL, headers: Mapping[str, str]) -> list[str]:
-    """The lines that all requests have."""
-    fixed = {"host": url.netloc.decode("ascii"), "user-agent": "fleetctl", "accept": "*/*", "accept-encoding": "gzip"}
-    if url.username or url.password:
-        fixed["authorization"] = "Basic " + b64encode(f"{url.username}:{url.password}".encode()).decode()
-    return [f"{name}: {value}" for name, value in {**fixed, **headers}.items()]
+class _ByHttpx:
+    def __init__(
+        self,
+        most: int,
+        headers: Mapping[str, str],
+        seconds: float,
+        longest: int,
+        transport: httpx.AsyncBaseTransport | None,
+    ) -> None:
+        self._seconds, self._longest = seconds, longest
+        limits = httpx.Limits(max_connections=most, max_keepalive_connections=most)
+        self._client = httpx.AsyncClient(
+            headers=headers, timeout=seconds, limits=limits, verify=trusted(), transport=transport, http2=True
+        )
+        self.aclose = self._client.aclose
+
+    async def exchange(self, method: str, url: str, content: bytes | None) -> Reply:
+        given = {} if content is None else {"content": content, "headers": JSON}
+        return await exchange(self._client, method, url, most=self._longest, seconds=self._seconds, **given)

@@ -18,6 +18,7 @@ SMALL = 1024 * 1024
 LONGEST = 2
 """Times the timeout of a single wait that a whole exchange may take."""
 MOST_PAUSE = 30.0
+JSON = {"content-type": "application/json"}
 # JSON has control characters only as escapes; C1 ones may stand there as they are.
 _STEERING = re.compile(rb"\\u00(?:0[0-8bce-f]|1[0-9a-f]|7f|[89][0-9a-f])|\xc2[\x80-\x9f]", re.IGNORECASE)
 _INSTEAD = rb"\\ufffd"

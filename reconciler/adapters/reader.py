@@ -1,8 +1,9 @@
 """The world as kinds read it: one block, one moment, every question asked once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from reconciler.adapters import abi, reverts
 from reconciler.adapters.http_api import HttpApi
@@ -10,18 +11,13 @@ from reconciler.adapters.listing import Listing
 from reconciler.adapters.views import Views
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.fleet import ContractAddresses
-from reconciler.core.ports import Json, Receipt, Sink, Stored
+from reconciler.core.ports import Json, Memory, Receipt, Sink, Stored
 from reconciler.core.text import visible
 
 READ_ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
 MOST_ANSWERS = 4_000
 """Answers that are kept to be given again: what is asked twice is asked about one machine, and soon."""
 T = TypeVar("T")
-
-
-class Receipts(Protocol):
-    def receipt(self, name: str) -> Receipt | None: ...
-    def signers(self) -> Sequence[tuple[str, str]]: ...
 
 
 class WorldReader:
@@ -34,18 +30,21 @@ class WorldReader:
         *,
         markets: HttpApi | None,
         mcr: HttpApi | None,
-        receipts: Receipts,
+        receipts: Memory,
         sink: Sink,
+        minted: Callable[[str, int], Awaitable[Collection[str]]],
         now: float,
     ) -> None:
+        """`minted` searches the logs up to a block for the v2 machines of an account."""
         self._views = views
         self._contracts = contracts
         self._markets = markets
         self._mcr = mcr
         self._receipts = receipts
         self._sink = sink
+        self._minted = minted
         self._now = now
-        self._answers: dict[object, asyncio.Future[Any]] = {}
+        self._answers: OrderedDict[object, asyncio.Future[Any]] = OrderedDict()
 
     @property
     def block(self) -> int:
@@ -119,8 +118,14 @@ class WorldReader:
     async def together(self, reads: Iterable[Awaitable[T]]) -> Sequence[T]:
         return await asyncio.gather(*reads)
 
+    async def minted_for(self, account: str) -> Collection[str]:
+        return await _once(self._answers, ("minted", account.lower()), lambda: self._minted(account, self.block))
+
     def signers(self) -> Sequence[tuple[str, str]]:
         return self._receipts.signers()
+
+    def subjects(self, kind: str) -> Sequence[tuple[str, str]]:
+        return self._receipts.subjects(kind)
 
     def receipt(self, name: str) -> Receipt | None:
         return self._receipts.receipt(name)
@@ -129,12 +134,14 @@ class WorldReader:
         return self._sink.stored(name)
 
 
-async def _once(answers: dict[object, asyncio.Future[Any]], key: object, ask: Callable[[], Awaitable[T]]) -> T:
-    # The last to be asked for come last.
-    answer: asyncio.Future[T] = answers.pop(key) if key in answers else asyncio.ensure_future(ask())
-    answers[key] = answer
+async def _once(answers: OrderedDict[object, asyncio.Future[Any]], key: object, ask: Callable[[], Awaitable[T]]) -> T:
+    if key not in answers:
+        answers[key] = asyncio.ensure_future(ask())
+    # The last to be asked for come last. An ordinary dict looks for its first one through all that went before.
+    answers.move_to_end(key)
+    answer: asyncio.Future[T] = answers[key]
     if len(answers) > MOST_ANSWERS:
-        del answers[next(iter(answers))]
+        answers.popitem(last=False)
     return await answer
 
 

@@ -14,7 +14,7 @@ def trusted() -> ssl.SSLContext:
 
 @lru_cache(maxsize=1)
 def offering() -> ssl.SSLContext:
-    """The same for connections of our own: HTTP/2 is offered, and 1.1."""
+    """The same for a connection that only asks: HTTP/2 is offered, and 1.1."""
     context = httpx.create_ssl_context()
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context
