@@ -14,8 +14,10 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 started = time.perf_counter()
 sys.path[:0] = [str(Path(__file__).parents[1])]
@@ -23,11 +25,12 @@ sys.path[:0] = [str(Path(__file__).parents[1])]
 import httpx  # noqa: E402
 
 from reconciler.adapters import abi, aggregate  # noqa: E402
-from reconciler.adapters.connections import Connections, trusted  # noqa: E402
+from reconciler.adapters.connections import Connections  # noqa: E402
 
 MULTICALL = "0xcA11bde05977b3631167028862bE2a173976CA11"
 DID = "0x0000000000000000000000000000000000000800"
 GROUP, CHAIN_AT_ONCE, MARKETS_AT_ONCE, PAGE = 400, 4, 32, 500
+LONGEST = 64 * 1024 * 1024
 ID_OF = "machineIdOfOwner(address)(uint256)"
 ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
 BALANCE = "getEthBalance(address)(uint256)"
@@ -105,11 +108,12 @@ def _attributes(machines: Iterable[str], names: Sequence[bytes]) -> Iterable[Que
 
 async def market_reads(connections: Connections) -> dict[str, int]:
     """All records, page by page, and the pairings of each as soon as its page is there."""
-    base = os.environ["PEAQOS_ORCHESTRATION_URL"] + "/api/v1"
 
     async def get(path: str, **params: Any) -> Any:
-        async with connections.one() as http:
-            return (await http.get(base + path, params=params)).raise_for_status().json()
+        reply = await connections.exchange("GET", f"{path}?{urlencode(params)}")
+        if reply.status != HTTPStatus.OK:
+            raise RuntimeError(f"{path} is answered with {reply.status}")
+        return json.loads(reply.content)
 
     async def pairings(record: str) -> int:
         return len((await get(f"/machines/{record}/agent-pairings", limit=PAGE))["items"])
@@ -125,14 +129,11 @@ async def market_reads(connections: Connections) -> dict[str, int]:
 
 async def main() -> None:
     wanted, begun = json.load(sys.stdin), time.perf_counter()
-    headers = {"x-api-key": os.environ["PEAQOS_API_KEY"]}
-
-    def client(limits: httpx.Limits) -> httpx.AsyncClient:
-        return httpx.AsyncClient(timeout=60, trust_env=False, headers=headers, limits=limits, verify=trusted())
-
+    base, headers = os.environ["PEAQOS_ORCHESTRATION_URL"] + "/api/v1", {"x-api-key": os.environ["PEAQOS_API_KEY"]}
+    services = Connections(base, MARKETS_AT_ONCE, headers=headers, seconds=60, longest=LONGEST)
     async with (
         httpx.AsyncClient(timeout=60, trust_env=False) as node,
-        aclosing(Connections(MARKETS_AT_ONCE, client)) as markets,
+        aclosing(services) as markets,
     ):
         chain, market = await asyncio.gather(chain_reads(node, wanted), market_reads(markets))
     ended = time.perf_counter()
