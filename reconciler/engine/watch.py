@@ -74,6 +74,10 @@ class Watch:
         """Times that something of ours left its block, or came back into one."""
         self.count = 0
 
+    def pace(self) -> float:
+        """Seconds between blocks; 0 where blocks follow calls, and while it is not known."""
+        return self._rhythm.period
+
     async def ready(self) -> None:
         """Note where the chain stands. Must precede a broadcast, so that no block is missed."""
         if self._last is None:
