@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from reconciler.core.delegation import fingerprint
@@ -22,6 +22,7 @@ from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.ports import Json, Receipt, Stored
 from reconciler.core.section import ZERO_ADDRESS
 from reconciler.core.v2 import token_id
+from reconciler.core.value import replace
 from reconciler.manifest.networks import PRESETS
 
 DEFAULTS = {"machineIdOfOwner": 0, "tokenIdOf": 0, "paused": False, "minBond": 10**18, "operatorOf": ZERO_ADDRESS}

@@ -45,6 +45,7 @@ HOMES = {
     "pydantic": ("core", "kinds", "manifest", "sandbox"),
     "pydantic_core": ("adapters",),
     "deepdiff": ("core",),
+    "msgspec": ("core",),
     "cronsim": ("core",),
     "segno": ("cli",),
 }

@@ -2,20 +2,19 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from eth_hash.auto import keccak
 
 from reconciler.adapters.checksum import checksum
 from reconciler.adapters.rpc import Rpc, RpcError
 from reconciler.core.errors import Unreachable
+from reconciler.core.value import Value
 
 IMPLEMENTATION = "0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc"
 """The storage slot in which ERC-1967 has the address of a proxy's implementation."""
 
 
-@dataclass(frozen=True)
-class Deployed:
+class Deployed(Value):
     address: str
     code: str
     """Keccak-256 of the code, as 0x-hex; precompiles may have none."""

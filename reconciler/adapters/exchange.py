@@ -5,13 +5,13 @@ import math
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from pydantic_core import from_json
 
 from reconciler.adapters.connections import trusted
+from reconciler.core.value import Value
 
 SMALL = 1024 * 1024
 """Bytes of an answer that holds one secret or one signature."""
@@ -33,8 +33,7 @@ class TooMuch(httpx.HTTPError):
         return "far too much"
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Value):
     """An answer, read to its end."""
 
     status: int

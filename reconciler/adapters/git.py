@@ -2,16 +2,16 @@
 
 import os
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+
+from reconciler.core.value import Value
 
 SECONDS = 10
 # Reading must not write: not the index, and nothing that a checkout's own settings would run.
 _READ_ONLY = ("-c", "core.fsmonitor=false", "--no-optional-locks")
 
 
-@dataclass(frozen=True)
-class Checkout:
+class Checkout(Value):
     commit: str
     dirty: bool
     """True where a tracked file differs from the commit."""

@@ -12,12 +12,13 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from reconciler.adapters.journal_schema import VERSION, blob_of, prepare
 from reconciler.core.errors import Corrupt, FleetError, JournalError
+from reconciler.core.plain import plain
 from reconciler.core.ports import Entry, Label, Mined, Receipt, Sent
+from reconciler.core.value import Value
 
 MEMORY = Path(":memory:")
 TOGETHER = 256
@@ -27,8 +28,7 @@ CORRUPT_HINT = "move it away and apply again: the world is read afresh, and noth
 Statement = tuple[str, Sequence[object]]
 
 
-@dataclass(frozen=True)
-class _Write:
+class _Write(Value):
     statements: Sequence[Statement]
     done: Callable[[int | Exception], None]
 
@@ -97,7 +97,7 @@ class JournalStore:
         await self._write([("update intents set outcome = ? where id = ?", (outcome, number))])
 
     async def keep(self, receipt: Receipt) -> None:
-        body = json.dumps(asdict(receipt))
+        body = json.dumps(plain(receipt))
         await self._write([("insert or replace into receipts values (?,?)", (receipt.name, body))])
 
     def unsettled(self) -> Sequence[Sent]:

@@ -12,10 +12,10 @@ from reconciler.core.effects import Signer
 from reconciler.core.errors import ConfigError
 from reconciler.core.fleet import KeyRef, SecretRef
 from reconciler.core.ports import Draft, Signed
+from reconciler.core.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Value):
     """Who a key is for: its signer, its declared address if any, and where the key is kept if anywhere here."""
 
     signer: Signer

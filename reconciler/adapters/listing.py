@@ -2,16 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 
 from reconciler.core.alike import Alike
 from reconciler.core.ports import Json
+from reconciler.core.value import Value, field
 
 Path = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Listing:
+class Listing(Value):
     """One reading of a list."""
 
     items: Sequence[Json]

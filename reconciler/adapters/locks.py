@@ -11,12 +11,12 @@ import os
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
 from typing import IO
 
 from reconciler.core.errors import Locked
+from reconciler.core.value import Value
 
 BEAT = 2.0
 """Seconds between signs of life of a holder."""
@@ -47,8 +47,7 @@ def _take(stream: IO[str], account: str, book: "_Book") -> None:
         raise Locked(message, hint="wait until it is done; the lock ends with its process") from None
 
 
-@dataclass(frozen=True)
-class _Book:
+class _Book(Value):
     """Who holds what, for those who are turned away: one file a process, touched while it lives."""
 
     directory: Path

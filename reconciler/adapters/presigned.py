@@ -1,20 +1,19 @@
 """Transactions that were signed elsewhere, in the place of a key: it gives them out when just those are asked for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from reconciler.adapters.signing import lower, read_signed
 from reconciler.core.effects import Signer
 from reconciler.core.errors import ConfigError, Rejected
 from reconciler.core.ports import Draft, Keyring, Signed
 from reconciler.core.signing import SignedTransactions
+from reconciler.core.value import Value
 
 AGAIN = "make a new request with `fleetctl sign-request`"
 STALE = "stale_signature"
 
 
-@dataclass(frozen=True)
-class Presigned:
+class Presigned(Value):
     """Implements the Keyring port: keys at hand, and what was signed for those whose keys are not."""
 
     keys: Keyring

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from reconciler.adapters import abi, reverts
 from reconciler.adapters.chain import RpcChain
@@ -11,6 +10,7 @@ from reconciler.adapters.rpc import Rpc
 from reconciler.adapters.views import Views
 from reconciler.core.errors import ConfigError, Rejected, Unreachable
 from reconciler.core.fleet import ROLES, Network, Protocol
+from reconciler.core.value import Value
 
 NOBODY = "0x00000000000000000000000000000000f1ee7c71"
 BLOCK_NUMBER = "getBlockNumber()(uint256)"
@@ -29,8 +29,7 @@ VIEWS = {
 READ_ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
 
 
-@dataclass(frozen=True)
-class Abilities:
+class Abilities(Value):
     multicall: bool
     batch: bool
     """True where every operator may call Batch."""

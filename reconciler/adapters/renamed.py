@@ -1,11 +1,11 @@
 """Journal and sink of a fleet with renamed machines: what is kept goes on under the names it was begun with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 from reconciler.core.ports import Entry, Journal, Label, Mined, Receipt, Sent, Stored
 from reconciler.core.ports import Sink as Kept
+from reconciler.core.value import Value, replace
 
 
 def _with(names: Mapping[str, str], name: str) -> str:
@@ -23,8 +23,7 @@ def _label(names: Mapping[str, str], label: Label) -> Label:
     return replace(label, address=_address(names, label.address))
 
 
-@dataclass(frozen=True)
-class RenamedSink:
+class RenamedSink(Value):
     """Implements the Sink port."""
 
     sink: Kept
@@ -38,8 +37,7 @@ class RenamedSink:
         return self.sink.stored(_with(self.names, name))
 
 
-@dataclass(frozen=True)
-class RenamedJournal:
+class RenamedJournal(Value, dict=True):
     """Implements the Journal port."""
 
     journal: Journal

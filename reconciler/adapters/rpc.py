@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -13,6 +12,7 @@ from reconciler.adapters.exchange import TooMuch, exchange, pause_of
 from reconciler.adapters.redact import host_of, secrets_of, without
 from reconciler.adapters.retry import until_reached
 from reconciler.core.errors import FleetError, Unreachable
+from reconciler.core.value import Value
 
 BATCH = 200
 """Members of one JSON-RPC batch; providers commonly allow a few hundred."""
@@ -43,8 +43,7 @@ class RpcError(FleetError):
         self.data = data
 
 
-@dataclass(frozen=True)
-class _Waiting:
+class _Waiting(Value):
     method: str
     params: Sequence[object]
     future: asyncio.Future[Any]

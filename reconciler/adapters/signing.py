@@ -3,13 +3,12 @@
 Not with eth_account itself: importing that takes a second, as long as a block.
 """
 
-from dataclasses import replace
-
 import rlp  # type: ignore[import-untyped]
 from eth_keys.datatypes import PrivateKey, Signature
 from eth_utils.crypto import keccak
 
 from reconciler.core.ports import Draft, Fees, Raw, Signed
+from reconciler.core.value import replace
 
 EIP_1559 = b"\x02"
 EIP_155_OFFSET = 35

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from eth_hash.auto import keccak
 
@@ -12,6 +11,7 @@ from reconciler.core.fleet import ROLES, ContractAddresses, Protocol
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS
 from reconciler.core.v2 import NO_PRICE, TIERS
+from reconciler.core.value import Value
 
 PEERS = {
     "machineRegistry": "MACHINE_REGISTRY",
@@ -24,8 +24,7 @@ PEERS = {
 """What the InfoDesk calls its contracts. Of the last two a manifest knows no address: they must only be there."""
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(Value):
     peers: Mapping[str, str]
     """Addresses by role, as the InfoDesk names them."""
     token: str

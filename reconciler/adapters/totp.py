@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from reconciler.core.effects import Signer
 from reconciler.core.errors import ConfigError
 from reconciler.core.fleet import SecretRef
 from reconciler.core.ports import Clock
+from reconciler.core.value import Value
 
 PERIOD = 30
 """Seconds of a time step, unless an otpauth URI says otherwise."""
@@ -56,8 +56,7 @@ def _no_secret(what: str) -> ConfigError:
     return ConfigError(f"{what} is not a TOTP secret", hint=hint)
 
 
-@dataclass(frozen=True)
-class UsedSteps:
+class UsedSteps(Value):
     """When the last used step of each owner ends, in files that all processes of a user share."""
 
     directory: Path
@@ -79,8 +78,7 @@ class UsedSteps:
             return True
 
 
-@dataclass(frozen=True)
-class Pace:
+class Pace(Value):
     """Gives codes, one a time step and owner."""
 
     generators: Generators

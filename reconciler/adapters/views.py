@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.adapters import abi, aggregate, reverts
 from reconciler.adapters.rpc import Rpc, RpcError
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.ports import Block
+from reconciler.core.value import Value
 
 GET_BALANCE = "getEthBalance(address)(uint256)"
 GROUP = 400
@@ -18,8 +18,7 @@ LIKELY = 200
 Question = tuple[str, bytes]
 
 
-@dataclass(frozen=True)
-class _Waiting:
+class _Waiting(Value):
     to: str
     data: bytes
     future: asyncio.Future[bytes]

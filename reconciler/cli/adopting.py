@@ -5,7 +5,6 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from reconciler.core.fleet import Protocol
 from reconciler.core.plan import PlannedChange, Scene, build_plan
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS
+from reconciler.core.value import Value, replace
 from reconciler.engine.adopt import adopt
 from reconciler.engine.survey import look_around, observe_all, quests
 from reconciler.manifest.adopted import Additions, Entry, put_together
@@ -40,8 +40,7 @@ SLACK = 60
 """Seconds before its first attribute was made in which one may stand in the logs all the same."""
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Value):
     """Whose machines are asked for: one of the three, each of them addresses."""
 
     operators: tuple[str, ...] = ()
@@ -54,8 +53,7 @@ class Wanted:
     """Look only for machines that live by it."""
 
 
-@dataclass(frozen=True)
-class Imported:
+class Imported(Value):
     """The whole text, what is new in it, and what a plan of it would still have to say."""
 
     text: str

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from reconciler.core.errors import StalePlan, Unreachable, UnsafePlan
 from reconciler.core.plan import Plan, Scene
 from reconciler.core.saved import SavedPlan, read_saved
 from reconciler.core.staleness import AGAIN, approved
+from reconciler.core.value import Value
 
 HOW_TO_SIGN = "make one with `fleetctl plan --out plan.json --sign`, then `fleetctl apply plan.json`"
 
@@ -42,8 +42,7 @@ class Approval(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Anything:
+class Anything(Value):
     """Without a saved plan: what the manifest asks for, once somebody agreed."""
 
     asks: bool = True
@@ -57,8 +56,7 @@ class Anything:
         return plan
 
 
-@dataclass(frozen=True)
-class JustThis:
+class JustThis(Value):
     """A saved plan was agreed to when it was handed on: nothing is asked, and nothing else is done."""
 
     saved: SavedPlan

@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from reconciler.cli.render.blocks import Data, Heading
 from reconciler.cli.render.errors import error_data
 from reconciler.core.errors import FleetError
 from reconciler.core.text import visible
+from reconciler.core.value import replace
 from reconciler.manifest.problems import Problems
 from reconciler.manifest.source import read, read_text
 

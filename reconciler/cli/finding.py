@@ -1,7 +1,6 @@
 """Finding the machines that a manifest is to name: by operator, DID or account, whatever protocol they live by."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 
 from reconciler.adapters.machine_logs import machines_in_logs
 from reconciler.adapters.terms import standing
@@ -12,6 +11,7 @@ from reconciler.core.fleet import Protocol
 from reconciler.core.kind import AnyKind
 from reconciler.core.ports import Reader
 from reconciler.core.v2 import owner_of
+from reconciler.core.value import Value, replace
 from reconciler.engine.adopt import identify, machines_of
 
 
@@ -22,8 +22,7 @@ async def standing_kinds(session: Session, only: Protocol | None) -> tuple[AnyKi
     return tuple(kind for kind in session.project.kinds if kind.protocol is None or kind.protocol in there)
 
 
-@dataclass(frozen=True)
-class Search:
+class Search(Value):
     session: Session
     kinds: Collection[AnyKind]
     reader: Reader

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from reconciler.adapters.http_api import HttpApi
@@ -15,6 +14,7 @@ from reconciler.core.observation import Present
 from reconciler.core.plan import PlannedChange
 from reconciler.core.selection import Selection
 from reconciler.core.v2 import subscription_of
+from reconciler.core.value import Value, field
 
 PAGE = 20
 """Machines of one page of the MCR API (machine-markets-api §7.4)."""
@@ -27,8 +27,7 @@ MOST_SINGLE = 60
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Health:
+class Health(Value):
     """One machine. Amounts are wei, `None` where it does not apply or could not be read."""
 
     name: str
@@ -51,8 +50,7 @@ class Health:
 SUSPENDED, RETIRED = "Suspended", "Retired"
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(Value):
     machines: list[Health]
     unmanaged: tuple[Address, ...]
     """What exists and is not in the manifest."""

@@ -1,7 +1,5 @@
 """Protocol v1 where real money moves: to be agreed to before anything of it changes."""
 
-from dataclasses import replace
-
 from reconciler.adapters.probes import NOBODY
 from reconciler.cli.legacy import LEGACY
 from reconciler.cli.wiring import Session
@@ -9,6 +7,7 @@ from reconciler.core.effects import ChainCall, ChainGroup
 from reconciler.core.fleet import Fleet
 from reconciler.core.guards import Refusal
 from reconciler.core.plan import Plan, PlannedChange
+from reconciler.core.value import replace
 
 
 async def legacy_refusals(session: Session, plan: Plan, block: int, *, accepted: bool) -> list[Refusal]:

@@ -4,7 +4,6 @@ import asyncio
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.adapters.journal_store import JournalStore
@@ -18,6 +17,7 @@ from reconciler.core.errors import ConfigError
 from reconciler.core.fleet import Machine
 from reconciler.core.section import NAME
 from reconciler.core.succession import Forerunner
+from reconciler.core.value import Value, field
 from reconciler.engine.adopt import identify
 from reconciler.manifest.adopted import Entry
 from reconciler.manifest.succeed import Asked, Successors
@@ -25,8 +25,7 @@ from reconciler.manifest.succeed import Asked, Successors
 HAS_ONE = "there is a successor already"
 
 
-@dataclass(frozen=True)
-class Migration:
+class Migration(Value):
     """What a manifest is to say, and of which machines it says nothing new."""
 
     texts: Mapping[Path, str] = field(default_factory=dict)

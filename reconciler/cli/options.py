@@ -1,20 +1,19 @@
 """Options that every command takes, before or after its name."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from reconciler.cli.recording import Recorder
+from reconciler.core.value import Value, field, replace
 
 FORMS = ("text", "json", "markdown", "html", "junit")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(Value):
     file: Path = Path("fleet.yaml")
     state: Path | None = None
     output: str = "text"
@@ -73,7 +72,7 @@ def common(command: F) -> F:
 def merge(ctx: click.Context, given: dict[str, Any]) -> Options:
     """Options given here over those given before the command's name."""
     base = ctx.obj if isinstance(ctx.obj, Options) else Options()
-    names = {f.name for f in fields(Options)}
+    names = set(Options.__struct_fields__)
     chosen = {name: value for name, value in given.items() if name in names and value is not None}
     return replace(base, **chosen)
 
@@ -93,7 +92,7 @@ class Command(click.Command):
         self.params.extend(reversed(holder.__click_params__))  # type: ignore[attr-defined]
 
     def invoke(self, ctx: click.Context) -> Any:
-        names = {f.name for f in fields(Options)}
+        names = set(Options.__struct_fields__)
         given = {name: ctx.params.pop(name) for name in list(ctx.params) if name in names}
         ctx.obj = merge(ctx, given)
         if ctx.obj.output not in self.forms:

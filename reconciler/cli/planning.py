@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from reconciler.adapters.totp import PERIOD
 from reconciler.cli import holding
@@ -26,13 +25,12 @@ from reconciler.core.plan import Plan, PlannedChange, Scene, spelled_out
 from reconciler.core.ports import Reader
 from reconciler.core.removals import removal_refusals
 from reconciler.core.selection import EVERYTHING, Scope, Selection
+from reconciler.core.value import Value, field, replace
 from reconciler.engine.execute import Result
 from reconciler.engine.survey import Quest, advice, look_around, observe_all, quests, survey
 
 
-# Without a repr: asyncio makes one of what a run returns, and this holds a whole fleet.
-@dataclass(frozen=True, repr=False)
-class Planned:
+class Planned(Value):
     plan: Plan
     scene: Scene
     refusals: tuple[Refusal, ...]
@@ -44,14 +42,16 @@ class Planned:
     sources: Sources = field(default_factory=dict)
     """Where fields come from, if that was asked."""
 
+    # asyncio spells out what a run returns, and this holds a whole fleet.
+    __repr__ = object.__repr__
+
 
 def whole(plan: Plan, scene: Scene) -> Plan:
     """All of it may be done."""
     return plan
 
 
-@dataclass(frozen=True)
-class Wishes:
+class Wishes(Value):
     """What the user asked for beside the manifest."""
 
     has_key: Callable[[Signer], bool]

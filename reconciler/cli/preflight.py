@@ -1,7 +1,6 @@
 """What is checked before anything is planned or sent: the chain, its contracts, the services, clocks and balances."""
 
 import time
-from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.adapters.terms import Terms, standing, strangers, terms
@@ -11,6 +10,7 @@ from reconciler.core.effects import Signer
 from reconciler.core.errors import Ambiguous, Rejected, Unreachable
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Present
+from reconciler.core.value import Value
 from reconciler.engine.survey import observe
 
 SKEW_SECONDS = 120
@@ -30,8 +30,7 @@ class Level(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Value):
     level: Level
     what: str
     detail: str

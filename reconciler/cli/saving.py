@@ -2,7 +2,6 @@
 
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,12 @@ from reconciler.cli.wiring import Project, Session
 from reconciler.core.effects import Signer
 from reconciler.core.errors import ConfigError
 from reconciler.core.saved import checksum, signed_text
+from reconciler.core.value import Value, asdict
 
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
-@dataclass(frozen=True)
-class Keeping:
+class Keeping(Value):
     """Where a plan is to be kept, what it is about, and which operator signs it ("" where none does)."""
 
     path: Path
@@ -68,8 +67,8 @@ async def _bindings(session: Session, planned: Planned, options: Options) -> dic
         "kind": "Plan",
         "created": time.strftime(MOMENT, time.gmtime()),
         "network": {"name": network.name, **numbers},
-        "git": None if origin is None else vars(origin),
-        "contracts": {role: vars(each) for role, each in found.items()},
+        "git": None if origin is None else asdict(origin),
+        "contracts": {role: asdict(each) for role, each in found.items()},
         "operators": {name: operator.address for name, operator in fleet.operators.items()},
         "gasPrice": str(planned.plan.gas_price),
     }

@@ -1,7 +1,6 @@
 """`--only` and `--skip`: the options, and a selection checked against a project."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -11,12 +10,12 @@ from reconciler.cli.wiring import Project
 from reconciler.core.kind import Resource
 from reconciler.core.saved import SavedChoice
 from reconciler.core.selection import Describe, Scope, Selection, Subject, Term, parse, scope
+from reconciler.core.value import Value
 
 Terms = tuple[tuple[Term, ...], ...]
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Value):
     """What a plan is to be about, as the options say, or as a saved plan remembers them."""
 
     only: Terms = ()

@@ -1,10 +1,9 @@
 """Reading where a service's API key is not at hand, as on a fork's pull request, which gets no secret at all."""
 
-from dataclasses import replace
-
 from reconciler.adapters.secrets import Missing
 from reconciler.cli.wiring import Project
 from reconciler.core.fleet import Service
+from reconciler.core.value import replace
 
 SERVICES = {"markets": "Machine Markets", "mcr": "the MCR API"}
 

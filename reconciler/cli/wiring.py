@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -40,6 +39,7 @@ from reconciler.core.errors import ConfigError, Unreachable
 from reconciler.core.fleet import Agent, Fleet, KeyRef, Machine, Operator, Service
 from reconciler.core.kind import AnyKind, Resource
 from reconciler.core.ports import Block, Reader
+from reconciler.core.value import Value, replace
 from reconciler.engine.events import Event
 from reconciler.engine.world import Settings, World
 from reconciler.kinds import discover
@@ -52,9 +52,7 @@ LAG_SECONDS, STILL_SECONDS = 30, 13
 """How long a node may be behind a block that was shown to us, and how long without a new block of its own."""
 
 
-# Without a repr: asyncio makes one of what a run returns, and this holds a whole fleet.
-@dataclass(frozen=True, repr=False)
-class Project:
+class Project(Value):
     """A manifest with every address known, and the keys it names."""
 
     manifest: Manifest
@@ -66,10 +64,11 @@ class Project:
     kinds: tuple[AnyKind, ...]
     """Those that are asked what else is there."""
 
+    # asyncio spells out what a run returns, and this holds a whole fleet.
+    __repr__ = object.__repr__
 
-# Without a repr: asyncio makes one of what a run returns, and this holds a whole fleet.
-@dataclass(frozen=True, repr=False)
-class Session:
+
+class Session(Value):
     """A project connected to its world."""
 
     project: Project
@@ -81,6 +80,9 @@ class Session:
     station: GasStation | None
     sink: CheckedSink
     abilities: Abilities
+
+    # As above.
+    __repr__ = object.__repr__
 
 
 class SystemClock:

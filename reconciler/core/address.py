@@ -1,17 +1,16 @@
 """Names of resources, and values that exist only after one of them has been applied."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from operator import is_
 from typing import Any, TypeVar
 
+from reconciler.core.value import Value, replace
+
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Address:
+class Address(Value, order=True):
     """The name of one resource, e.g. `machine_nft/press-07`, in logs, plans, errors and the journal."""
 
     kind: str
@@ -21,21 +20,25 @@ class Address:
         return f"{self.kind}/{self.name}"
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Output:
+class Output(Value, order=True):
     """A field of another resource's verified state; "known after apply" until it is bound."""
 
     address: Address
     field: str
-    expected: Any = dataclasses.field(default=None, compare=False)
-    """What to assume in a plan (for keys and costs) while the real value is unknown."""
+    expected: Any = None
+    """What to assume in a plan (for keys and costs) while the real one is unknown; two that differ in it are equal."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Output) and (self.address, self.field) == (other.address, other.field)
+
+    def __hash__(self) -> int:
+        return hash((self.address, self.field))
 
     def __str__(self) -> str:
         return "(known after apply)"
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Burden:
+class Burden(Value, order=True):
     """Wei that the steps of this plan take from one signer's wallet beside transfers: deposits and worst gas.
 
     With `bonds`, instead: what contracts are to take for bonds.
@@ -84,8 +87,8 @@ def _bind(value: Any, resolve: Resolve) -> Any:
     if isinstance(value, Mapping):
         bound = {key: _bind(item, resolve) for key, item in value.items()}
         return value if all(map(is_, bound.values(), value.values())) else bound
-    if is_dataclass(value) and not isinstance(value, type):
-        changes = {f.name: _bind(getattr(value, f.name), resolve) for f in fields(value)}
+    if isinstance(value, Value):
+        changes = {name: _bind(getattr(value, name), resolve) for name in value.__struct_fields__}
         changed = {name: new for name, new in changes.items() if new is not getattr(value, name)}
         return replace(value, **changed) if changed else value
     return value
@@ -106,6 +109,6 @@ def placeholders(value: object) -> Iterator[Placeholder | Never]:
     elif isinstance(value, tuple | list):
         for item in value:
             yield from placeholders(item)
-    elif is_dataclass(value) and not isinstance(value, type | Address):
-        for f in fields(value):
-            yield from placeholders(getattr(value, f.name))
+    elif isinstance(value, Value) and not isinstance(value, Address):
+        for name in value.__struct_fields__:
+            yield from placeholders(getattr(value, name))

@@ -1,14 +1,13 @@
 """From the world back to a manifest: what a kind has to say of a machine that is there already."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.core.fleet import Protocol
+from reconciler.core.value import Value, field
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Value):
     """A registered machine that a manifest is to name. Accounts are checksummed."""
 
     id: str
@@ -28,8 +27,7 @@ class Found:
         return "v1" if self.address else "v2"
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(Value):
     """Something that a manifest keeps under a name of its own, and an entry refers to by that name."""
 
     place: str
@@ -43,8 +41,7 @@ class Named:
     """True where it must have just this name."""
 
 
-@dataclass(frozen=True)
-class Adopted:
+class Adopted(Value):
     """Parts of a manifest, by the keys of its text. A `Named` stands where its name will."""
 
     machine: Mapping[str, Any] = field(default_factory=dict)

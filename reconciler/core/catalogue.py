@@ -1,17 +1,16 @@
 """What Machine Markets offers, held against names in a manifest. Only ever advice: the catalogue may change."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.fleet import Mistake
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
+from reconciler.core.value import Value
 
 
-@dataclass(frozen=True)
-class Catalogue:
+class Catalogue(Value):
     """A list of Machine Markets whose items are called by `field`; `what` is the word for one of them."""
 
     what: str

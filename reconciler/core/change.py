@@ -1,7 +1,8 @@
 """The difference between what is declared and what was observed, as values."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from reconciler.core.value import Value
 
 
 class Action(StrEnum):
@@ -20,8 +21,7 @@ class Action(StrEnum):
         return self in (Action.CREATE, Action.UPDATE, Action.REPLACE, Action.DELETE)
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
+class FieldChange(Value):
     """One declared field that differs. `replaces`: the field cannot be edited in place."""
 
     field: str

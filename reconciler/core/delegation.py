@@ -3,18 +3,17 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.address import Address, Output
 from reconciler.core.ports import Json, Reader
+from reconciler.core.value import Value
 
 LISTS = ("allowedSkillKeys", "deniedSkillKeys", "allowedServiceIds", "deniedServiceIds")
 LIMITS = ("perTransactionLimit", "dailySpendLimit", "currency")
 
 
-@dataclass(frozen=True, slots=True)
-class Paired:
+class Paired(Value):
     """An agent and a machine, as every kind about the two names them."""
 
     address: Address

@@ -4,14 +4,13 @@ Dry-run, masking, hashing, cost, caps, journal and batching read these values an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.address import Output, expected
+from reconciler.core.value import Value
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Signer:
+class Signer(Value, order=True):
     """Who must sign: a role (operator, machine, agent) and the name the manifest gives the key."""
 
     role: str
@@ -21,8 +20,7 @@ class Signer:
         return f"{self.role}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class ChainCall:
+class ChainCall(Value):
     """One contract call or transfer by `signer`.
 
     `to` is a contract's role name or a 0x address, `function` a full signature ("" for a plain transfer), `value` and
@@ -52,8 +50,7 @@ class ChainCall:
         return sent + (self.taken if self.purpose == "bond" else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class ChainGroup:
+class ChainGroup(Value):
     """Calls of one signer that happen together or not at all."""
 
     calls: tuple[ChainCall, ...]
@@ -66,8 +63,7 @@ class ChainGroup:
 Segment = str | Output
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
+class Touch(Value):
     """Says that a request moves the pairing's `updatedAt` without ending its session.
 
     The receipt of `token` follows it if it still bears `seen`, the stamp from before.
@@ -77,8 +73,7 @@ class Touch:
     seen: Segment
 
 
-@dataclass(frozen=True, slots=True)
-class SecretSource:
+class SecretSource(Value):
     """A secret that is put into `field` of a body as it is sent, and nowhere else.
 
     `kept` is the manifest's reference to it, such as {"env": "QVAC_TOKEN"}; `what` is what to call it.
@@ -89,8 +84,7 @@ class SecretSource:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(Value):
     """A request to Machine Markets; `path` is in segments below the API's root, `body` is JSON."""
 
     method: str
@@ -100,16 +94,14 @@ class HttpRequest:
     secret: SecretSource | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SecretTarget:
+class SecretTarget(Value):
     """Where a secret in an answer must be written before anything else: `field` of the answer, entry `name`."""
 
     field: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class SignedRequest:
+class SignedRequest(Value):
     """A request that carries a proof: fetch a challenge, sign its message, send `request` with the proof inside.
 
     `names` are the texts the server's message must contain, or it is not signed. `others` may sign instead where the
@@ -142,8 +134,7 @@ def renewed_proof(identity_ref: str, machine: str, operator: str, record: Segmen
     return machine_proof(identity_ref, machine, operator, HttpRequest("PATCH", ("machines", record), {}))
 
 
-@dataclass(frozen=True, slots=True)
-class CodedRequest:
+class CodedRequest(Value):
     """A request for coins, with a one-time code of `signer` and an id under which it may safely be repeated.
 
     `code` and `ident` are the fields of the body that take the two. `account` will receive at least `wei`, as far as
@@ -164,8 +155,7 @@ class CodedRequest:
 Effect = ChainGroup | HttpRequest | SignedRequest | CodedRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Value):
     """One external act inside a change: one effect, one intent, one outcome.
 
     `keys` must be at hand before the step may run although it does not sign with them; `otherwise` says why.

@@ -11,9 +11,9 @@ FleetError
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from reconciler.core.exits import Exit
+from reconciler.core.value import Value
 
 
 class FleetError(Exception):
@@ -36,8 +36,7 @@ class FleetError(Exception):
         return f"{self.where}: {self.message}" if self.where else self.message
 
 
-@dataclass(frozen=True, order=True)
-class Problem:
+class Problem(Value, order=True):
     """One thing wrong in a manifest. `line` and `column` count from 1; 0 means the file as a whole."""
 
     file: str

@@ -1,11 +1,11 @@
 """What resources need, and the order that follows from it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from reconciler.core.address import Address
 from reconciler.core.errors import PlanError
 from reconciler.core.kind import Need, Resource
+from reconciler.core.value import replace
 
 Wanted = Callable[[Address], Iterable[Address]]
 

@@ -1,16 +1,15 @@
 """Checks on a whole plan. A refusal names the limit, the numbers, and what would pass it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from reconciler.core.effects import Signer
 from reconciler.core.fleet import Guards
 from reconciler.core.money import Cost, format_amount
 from reconciler.core.plan import Plan
+from reconciler.core.value import Value
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(Value):
     code: str
     message: str
     hint: str

@@ -1,14 +1,13 @@
 """Who a machine is to the services, whatever protocol it lives by: asked for through the fleet."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 from reconciler.core.address import Address
 from reconciler.core.section import Section
+from reconciler.core.value import Value
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(Value):
     """A machine's name in the world and the resources that make it so."""
 
     did: str

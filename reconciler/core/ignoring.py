@@ -1,16 +1,15 @@
 """Fields that somebody else looks after: `ignore` in the manifest, and what it covers."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from reconciler.core.fleet import Fleet, Mistake
 from reconciler.core.kind import AnyKind, Resource
+from reconciler.core.value import Value, field
 
 
-@dataclass(frozen=True)
-class Ignoring:
+class Ignoring(Value):
     """Patterns such as `machine_record.displayName`: those of the whole fleet, and by machine those of its own."""
 
     fleet: tuple[str, ...] = ()

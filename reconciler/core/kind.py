@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -16,6 +15,7 @@ from reconciler.core.fleet import Protocol as FleetProtocol
 from reconciler.core.observation import Observation
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc, Section
+from reconciler.core.value import Value, replace
 
 
 class Spec(Protocol):
@@ -38,8 +38,7 @@ class Strength(StrEnum):
     """As hard, and shares its atomic transaction where it can."""
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Value):
     address: Address
     strength: Strength = Strength.HARD
     triggers: bool = False
@@ -48,8 +47,7 @@ class Need:
     """The need is that one's, and is shared only while that one is to change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Search(Generic[SpecT]):
+class Search(Value, Generic[SpecT]):
     """Where there may be strays: resources that no entry of the manifest stands for."""
 
     where: str
@@ -205,8 +203,7 @@ class Kind(ABC, Generic[SpecT, StateT]):
 AnyKind = Kind[Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Value):
     """One desired resource: its kind and its spec."""
 
     kind: AnyKind

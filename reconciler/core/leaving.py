@@ -4,12 +4,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.fleet import Fleet
 from reconciler.core.ports import Json, Reader
 from reconciler.core.section import NAME, ZERO_ADDRESS
+from reconciler.core.value import Value
 
 DID = re.compile(r"^did:peaq:(0x[0-9a-fA-F]{40}|[0-9]+)$")
 """Of a machine that is known by its account, or by its number."""
@@ -22,8 +22,7 @@ Registered = tuple[str, str | None]
 NOBODYS: Registered = ("", None)
 
 
-@dataclass(frozen=True)
-class Former:
+class Former(Value):
     """A machine that is ours and stands for no entry of the manifest."""
 
     name: str

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 from reconciler.core.address import expected
 from reconciler.core.effects import ChainCall, Signer, Step, calls_of
+from reconciler.core.value import Value
 
 PEAQ = 10**18
 GWEI = 10**9
@@ -51,8 +51,7 @@ Amount = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(Value):
     """What one signer pays, in wei: values by purpose, deposits reserved by the runtime, gas at worst."""
 
     bond: int = 0

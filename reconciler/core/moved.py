@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.core.address import Address, Output, placeholders
@@ -14,6 +13,7 @@ from reconciler.core.kind import Resource
 from reconciler.core.observation import Absent, Observation
 from reconciler.core.plain import plain
 from reconciler.core.plan import Plan, PlannedChange
+from reconciler.core.value import Value, field
 
 
 class Moved(StrEnum):
@@ -24,8 +24,7 @@ class Moved(StrEnum):
     """Nothing is recorded to tell by; or neither moved, and it is the rest of the plan that asks for the change."""
 
 
-@dataclass(frozen=True)
-class Applied:
+class Applied(Value):
     """What was declared of a resource when it was last seen converged."""
 
     subject: str
@@ -49,8 +48,7 @@ class Applied:
         return json.dumps({"subject": self.subject, "fields": self.fields}, sort_keys=True, ensure_ascii=False)
 
 
-@dataclass(frozen=True)
-class Movement:
+class Movement(Value):
     """Who moved a resource, and who each of its fields that differ."""
 
     whole: Moved
@@ -81,8 +79,7 @@ def movements(
     return found
 
 
-@dataclass(frozen=True)
-class _Teller:
+class _Teller(Value):
     change: PlannedChange
     record: Applied | None
     others: bool

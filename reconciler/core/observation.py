@@ -1,7 +1,8 @@
 """What reading the world can answer. Unreadable is not absent: a failed read plans nothing."""
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from reconciler.core.value import Value
 
 StateT = TypeVar("StateT")
 
@@ -10,18 +11,15 @@ SHAPES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What code raises that meets data of another shape than it was promised."""
 
 
-@dataclass(frozen=True, slots=True)
-class Present(Generic[StateT]):
+class Present(Value, Generic[StateT]):
     state: StateT
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(Value):
     """Read clearly, and not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Value):
     """No clear answer; `reason` is for the user."""
 
     reason: str

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,13 +15,13 @@ from reconciler.core.kind import Need, Resource, Strength
 from reconciler.core.money import Cost, call_cost, cost_of
 from reconciler.core.observation import SHAPES, Observation, Present, Unreadable
 from reconciler.core.plain import plain
+from reconciler.core.value import Value, field, replace
 
 WAITS = "waits for "
 """How the reason begins of what is stopped by what it needs."""
 
 
-@dataclass(frozen=True)
-class Scene:
+class Scene(Value, dict=True):
     """Everything a plan is made from."""
 
     resources: tuple[Resource, ...]
@@ -53,8 +52,7 @@ class Scene:
         return {resource.address: resource for resource in self.resources}
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedChange:
+class PlannedChange(Value):
     resource: Resource
     """With its spec bound as far as values are known; that of a no-op only once it is `spelled_out`."""
     action: Action
@@ -97,8 +95,7 @@ class PlannedChange:
         return any(step.rotates and isinstance(step.effect, SignedRequest) for step in self.steps)
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Value, dict=True):
     changes: tuple[PlannedChange, ...]
     """In an order in which each comes after what it needs."""
     gas_price: int = 0

@@ -1,18 +1,17 @@
 """The edges as seen from inside: what kinds and the engine may ask of the world. Adapters implement these."""
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from reconciler.core.effects import ChainCall, HttpRequest, Signer
 from reconciler.core.errors import Rejected
+from reconciler.core.value import Value
 
 Json = Mapping[str, Any]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(Value):
     """A token that was stored: never the token, only what lets us know it again.
 
     `updated_at` and `session_issued_at` are the pairing's own stamps, seen just after our rotation, and `policy` is
@@ -29,8 +28,7 @@ class Receipt:
     policy: str = ""
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(Value):
     """What a sink holds: `digest` is SHA-256 of the secret. Both "" where it holds none or cannot be read back."""
 
     readable: bool
@@ -131,8 +129,7 @@ def whole(item: Json, *fields: str) -> Json:
     return item
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(Value):
     number: int
     hash: str
     timestamp: int
@@ -144,8 +141,7 @@ class Block:
     """Hash of the block before it."""
 
 
-@dataclass(frozen=True)
-class Raw:
+class Raw(Value):
     """A call ready for the wire: `to` and `data` are 0x-hex, `value` is wei."""
 
     to: str
@@ -153,24 +149,21 @@ class Raw:
     value: int
 
 
-@dataclass(frozen=True)
-class Simulated:
+class Simulated(Value):
     """Outcome of an eth_call or gas estimate: `revert` is "" where it would succeed."""
 
     gas: int = 0
     revert: str = ""
 
 
-@dataclass(frozen=True)
-class Fees:
+class Fees(Value):
     """Price of gas in wei; `tip` is None on a chain without EIP-1559."""
 
     max_fee: int
     tip: int | None
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(Value):
     """A transaction before it is signed."""
 
     nonce: int
@@ -180,8 +173,7 @@ class Draft:
     chain_id: int
 
 
-@dataclass(frozen=True)
-class Signed:
+class Signed(Value):
     """A transaction on paper: `draft` is what was signed, in gas and fees perhaps more than was asked for."""
 
     hash: str
@@ -189,8 +181,7 @@ class Signed:
     draft: Draft
 
 
-@dataclass(frozen=True)
-class Mined:
+class Mined(Value):
     """A receipt, reduced: where it was included and whether it succeeded."""
 
     hash: str
@@ -301,16 +292,14 @@ class CodedApi(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Label:
+class Label(Value):
     """Which step of which resource an effect belongs to."""
 
     address: str
     step: str
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(Value):
     """A transaction in the journal: everything needed to send the same bytes again."""
 
     hash: str
@@ -324,8 +313,7 @@ class Sent:
     max_fee: int = 0
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Value):
     """One intent as a person looks it up: a transaction's if `hash` is set, else a request's."""
 
     number: int

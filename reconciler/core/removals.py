@@ -1,19 +1,17 @@
 """How much one apply may take out of service: a slip of the pen must not empty a fleet."""
 
-from dataclasses import dataclass
-
 from reconciler.core.change import Action
 from reconciler.core.fleet import Fleet
 from reconciler.core.guards import Refusal
 from reconciler.core.plan import Plan
+from reconciler.core.value import Value
 
 FEW, SHARE = 3, 30
 """Where nothing is said: no more than so many removals, unless they are no more than so many percent."""
 EXISTING = (Action.UPDATE, Action.REPLACE, Action.DELETE, Action.NO_OP, Action.UNMANAGED)
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(Value):
     """Most removals, and who says so."""
 
     most: int

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -19,6 +18,7 @@ from reconciler.core.plan import Plan, PlannedChange
 from reconciler.core.section import EvmAddress, Section
 from reconciler.core.signing import Moment, Wei
 from reconciler.core.text import one_line
+from reconciler.core.value import Value
 
 MAJOR = "1"
 OUTSIDE = ("checksum", "signature")
@@ -181,14 +181,12 @@ class SavedPlan(Part):
         return [Refusal(r.code, one_line(r.message), one_line(r.hint)) for r in self.refusals]
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Value):
     """All that a file tells of a resource's spec."""
 
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
 class RememberedChange(PlannedChange):
     """A change as a file tells it: its steps have titles only, so its marks are told beside them."""
 
@@ -212,7 +210,6 @@ class RememberedChange(PlannedChange):
         return self.paid
 
 
-@dataclass(frozen=True)
 class RememberedPlan(Plan):
     """A plan as a file tells it."""
 

@@ -1,7 +1,6 @@
 """Which resources a run is about: what `--only` and `--skip` choose, what comes along, what is only looked at."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
@@ -9,13 +8,13 @@ from reconciler.core.address import Address
 from reconciler.core.errors import ConfigError
 from reconciler.core.graph import Needs
 from reconciler.core.kind import Need, Resource, Strength
+from reconciler.core.value import Value, field
 
 KEYS = ("machine", "label", "kind", "file")
 ONLY, SKIP = "--only", "--skip"
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(Value):
     """What can be said of a resource by those who choose. Without a machine only its kind can be named."""
 
     kind: str
@@ -25,8 +24,7 @@ class Subject:
     """Where its machine stands: the file of its entry, and the table that one was filled from."""
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(Value):
     """One condition, such as `kind=machine_*`; `name` is that of the label it is about."""
 
     key: str
@@ -79,8 +77,7 @@ def _holds(terms: Sequence[Term], subject: Subject) -> bool:
     return all(any(t.matches(subject) for t in terms if t.about == about) for about in {t.about for t in terms})
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(Value):
     """`only` is all of `--only` taken together; each of `skip` is one `--skip`, and takes out what it matches."""
 
     only: tuple[Term, ...] = ()
@@ -131,8 +128,7 @@ def _listed(what: str, known: Sequence[str]) -> str:
     return f"there are these {what}: {', '.join(known[:8])}{more}" if known else f"the manifest has no {what}"
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(Value):
     """A selection worked out for a fleet."""
 
     planned: tuple[Resource, ...]

@@ -5,7 +5,6 @@ interrupted can be finished. What runs is the plan of today without all that was
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reconciler.core.address import NEVER, Address, Burden, Resolve, bind, placeholders
@@ -18,6 +17,7 @@ from reconciler.core.plain import plain
 from reconciler.core.plan import WAITS, Plan, PlannedChange, Scene, build_plan, known_outputs
 from reconciler.core.saved import SavedChange, SavedPlan
 from reconciler.core.text import quoted
+from reconciler.core.value import Value, replace
 
 UNKNOWN = "known after apply"
 SHOWN = 10
@@ -37,8 +37,7 @@ class Verdict(StrEnum):
     """Nothing was to be done, and nothing is."""
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(Value):
     verdicts: Mapping[Address, Verdict]
     moved: Mapping[Address, str]
     """How those differ that are neither as they were nor as they were to become."""

@@ -1,13 +1,13 @@
 """Whose place a machine takes, said in its credential subject: for whoever reads the chain, and for ever."""
 
 import re
-from dataclasses import dataclass
+
+from reconciler.core.value import Value
 
 _FORM = re.compile(r"peaqos:v1:(\d+):(0x[0-9a-fA-F]{40}):(\d+):(0x[0-9a-fA-F]{40})(?:/.*)?", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Forerunner:
+class Forerunner(Value):
     """A machine of protocol v1 as the chain knows it."""
 
     chain_id: int

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -17,6 +16,7 @@ from reconciler.core.identity import Identity, ProtocolBlock
 from reconciler.core.money import Amount
 from reconciler.core.ports import Reader
 from reconciler.core.section import Duration, EvmAddress, Section
+from reconciler.core.value import Value
 
 WORD = 32
 TIERS = ("entry", "basic", "pro")
@@ -134,8 +134,7 @@ def written_subject(subject: bytes) -> str | dict[str, str]:
     return text if plain else {"hex": "0x" + "_".join(digits[at : at + 16] for at in range(0, len(digits), 16))}
 
 
-@dataclass(frozen=True)
-class Parties:
+class Parties(Value):
     """A v2 machine and those who have to do with it. Accounts are addresses."""
 
     name: str
@@ -206,8 +205,7 @@ async def owner_of(read: Reader, machine_id: str) -> str | None:
     return str(owner)
 
 
-@dataclass(frozen=True)
-class Subscription:
+class Subscription(Value):
     """What a machine has paid for. Times are seconds since the epoch; `start` is 0 where it never paid."""
 
     tier: int

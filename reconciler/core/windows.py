@@ -1,7 +1,6 @@
 """Maintenance windows: when an apply may change what, and when it next may."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -9,13 +8,13 @@ from fnmatch import fnmatchcase
 from reconciler.core.fleet import Fleet, Machine, Mistake
 from reconciler.core.rules import Window
 from reconciler.core.schedule import clock, running, starts
+from reconciler.core.value import Value
 
 LOOKS = 1000
 """Beginnings and ends to look at before nobody knows when it changes."""
 
 
-@dataclass(frozen=True)
-class State:
+class State(Value):
     """Whether windows let changes through, and until when that stays so; None where no end is in sight."""
 
     open: bool

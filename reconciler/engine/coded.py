@@ -1,11 +1,11 @@
 """Requests with a one-time code: their id is recorded before they are sent, and kept until there is a final answer."""
 
 import uuid
-from dataclasses import replace
 
 from reconciler.core.effects import CodedRequest
 from reconciler.core.errors import Ambiguous, Rejected, Unreachable
 from reconciler.core.ports import CodedApi, Label
+from reconciler.core.value import replace
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.world import World
 

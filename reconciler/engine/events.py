@@ -1,7 +1,8 @@
 """What happens while a plan runs, as values: progress, logs and JSON lines all read the same."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from reconciler.core.value import Value, field
 
 
 class Stage(StrEnum):
@@ -27,8 +28,7 @@ class Stage(StrEnum):
     """An effect of an earlier run was dealt with."""
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(Value):
     stage: Stage
     address: str = ""
     text: str = ""

@@ -3,7 +3,7 @@
 import asyncio
 from collections import ChainMap
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, placeholders
@@ -15,6 +15,7 @@ from reconciler.core.kind import Resource, Strength
 from reconciler.core.observation import Observation, Present
 from reconciler.core.plan import Plan, PlannedChange, Scene, burdens_of, is_bound, judge
 from reconciler.core.ports import Label, Reader
+from reconciler.core.value import Value, replace
 from reconciler.engine.coded import perform_coded
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.forecast import Forecast, places
@@ -33,8 +34,7 @@ ROUNDS = 3
 """Times a resource is planned afresh when foreign transactions got in its way."""
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Value):
     """How one acting change ended: `stage` is DONE, FAILED, SKIPPED, PARKED or UNKNOWN."""
 
     address: Address
@@ -70,8 +70,7 @@ class Result:
         )
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Value):
     """A look at the world: the how-manyth of the run, and the watch's turns before it."""
 
     number: int

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from reconciler.core.effects import ChainGroup, Signer
 from reconciler.core.errors import Rejected
 from reconciler.core.ports import Draft, Fees, Label, Mined, Raw, Sent
+from reconciler.core.value import Value, replace
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.forecast import GAS_MARGIN, Forecast
 from reconciler.engine.purse import Purse
@@ -44,8 +45,7 @@ class _Job:
         return sum(raw.value for raw in self.raws) + sum(call.taken for call in self.group.calls)
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(Value):
     """One transaction to be: the jobs that its receipt answers, the steps it belongs to, what it takes."""
 
     jobs: list[_Job]
@@ -57,8 +57,7 @@ class _Part:
     """Gas, as the kinds guess it."""
 
 
-@dataclass(frozen=True)
-class Shared:
+class Shared(Value):
     """What all lanes of a run have in common."""
 
     world: World

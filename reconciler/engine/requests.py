@@ -12,6 +12,7 @@ from reconciler.core.errors import Ambiguous, Deferred, FleetError, Rejected, Un
 from reconciler.core.ports import Json, Label, Receipt
 from reconciler.core.stamps import MOMENT, later
 from reconciler.core.text import quoted
+from reconciler.core.value import asdict
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.world import World
 
@@ -200,7 +201,7 @@ async def _deliver(world: World, target: SecretTarget, answer: Json) -> Json:
 async def _touch(world: World, touch: Touch, answer: Json) -> None:
     receipt = world.journal.receipt(touch.token) or await _recognised(world, touch, answer)
     if receipt is not None and receipt.updated_at == str(touch.seen) and answer.get("updatedAt"):
-        moved = {**receipt.__dict__, "updated_at": str(answer["updatedAt"])}
+        moved = {**asdict(receipt), "updated_at": str(answer["updatedAt"])}
         await world.journal.keep(Receipt(**moved))
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from reconciler.core.address import Address
@@ -15,6 +14,7 @@ from reconciler.core.observation import SHAPES, Observation, Unreadable
 from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_bound
 from reconciler.core.ports import Reader
 from reconciler.core.text import quoted
+from reconciler.core.value import Value, replace
 from reconciler.engine.world import World
 
 MOST_GAS = 8_000_000
@@ -49,8 +49,7 @@ async def _clearly(reading: Awaitable[T]) -> T | Unreadable:
         return Unreadable(quoted(f"it was answered with data of another shape ({type(error).__name__}: {error})"))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Quest:
+class Quest(Value, eq=False):
     """A search, and the kind whose strays it finds."""
 
     kind: AnyKind

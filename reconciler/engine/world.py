@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 from reconciler.core.ports import Api, Chain, Clock, CodedApi, Fees, Journal, Keyring, Reader, Secrets, Sink
+from reconciler.core.value import Value, field
 from reconciler.engine.events import Event
 
 LINGER = 0.01
 """Seconds to wait for others who want the same: shared snapshots, shared batches."""
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Value):
     chain_id: int
     depth: int | None = 1
     """Blocks deep at which a transaction is settled; None where `tag` decides."""
@@ -35,8 +34,7 @@ class Settings:
     """Seconds for an effect to show once it is done."""
 
 
-@dataclass(frozen=True)
-class World:
+class World(Value):
     """Everything the engine may touch."""
 
     chain: Chain

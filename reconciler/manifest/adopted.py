@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.core.adoption import Adopted, Found, Named
 from reconciler.core.fleet import Fleet, Protocol
 from reconciler.core.text import visible
+from reconciler.core.value import Value
 from reconciler.manifest.fill import merged
 from reconciler.manifest.problems import PRIVATE_KEY
 from reconciler.manifest.shape import keys, models_at
@@ -19,8 +20,7 @@ SHORT = 12
 _MISSING = object()
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Value):
     """One machine as it is to be written."""
 
     content: Mapping[str, Any]

@@ -2,11 +2,11 @@
 
 import glob
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reconciler.core.section import Loc
+from reconciler.core.value import replace
 from reconciler.manifest import lockfile
 from reconciler.manifest.draft import Draft
 from reconciler.manifest.fill import fill_defaults, merged

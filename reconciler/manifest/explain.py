@@ -1,12 +1,12 @@
 """What the model refuses, in YAML's words and at its place."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.fleet import SecretRef
 from reconciler.core.rules import Ignored, LabelValue
 from reconciler.core.section import EvmAddress, Loc, Name
+from reconciler.core.value import Value
 from reconciler.manifest.assemble import TOP
 from reconciler.manifest.draft import Draft
 from reconciler.manifest.problems import nearest, quoted, unknown
@@ -76,8 +76,7 @@ _PATTERNS = {
 }
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(Value):
     """A fault at a path of the manifest; `branch` is which member of a union complained, and where that union is."""
 
     loc: Loc

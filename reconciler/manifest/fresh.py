@@ -1,10 +1,10 @@
 """The text of a new manifest for machines that are there already, with comments on what nobody can read back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.fleet import Protocol
+from reconciler.core.value import Value
 from reconciler.manifest.adopted import Additions
 from reconciler.manifest.emit import comment, entry
 from reconciler.manifest.graft import machine_lines, named_lines
@@ -20,8 +20,7 @@ NO_MARKETS = "Machine Markets was not asked: name it with --markets to import re
 _AGENT_NOTES = tuple(comment(text, 2) for text in (NO_AGENT_KEY, NO_TOKENS, "tokens: {sink: {directory: secrets/}}"))
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(Value):
     """What a manifest says before its machines."""
 
     network: str | Mapping[str, Any]

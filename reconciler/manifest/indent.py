@@ -4,6 +4,8 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
+from reconciler.core.value import Value
+
 _STEP = 2
 _LINE = re.compile(r"( *)((?:-(?: +|$))*)(.*)")
 _MARKER = re.compile(r"---|\.\.\.|%")
@@ -17,8 +19,7 @@ def indented(text: str, inner: Collection[int]) -> str:
     return layout.finished()
 
 
-@dataclass(frozen=True)
-class _Level:
+class _Level(Value):
     was: int
     now: int
     dash: bool

@@ -6,12 +6,12 @@ an alias to before its anchor, stays where it is.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
+from reconciler.core.value import Value
 from reconciler.manifest.construct import construct
 from reconciler.manifest.indent import indented
 from reconciler.manifest.order import Rank, ordered_mappings
@@ -100,8 +100,7 @@ def _is_alias(key: Node, value: Node) -> bool:
     return bool(value.start_mark.index < key.start_mark.index)
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(Value):
     """A key with all that is below it, and the comments just above it."""
 
     rank: int

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from reconciler.core.section import Loc
+from reconciler.core.value import Value
 from reconciler.manifest.problems import Place
 from reconciler.manifest.source import Source, Step, place_of, trail
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Value):
     """One thing that was written in one place: `row` where a template was filled, `base` for what lies under it."""
 
     source: Source

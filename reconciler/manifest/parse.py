@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from reconciler.core.errors import ManifestError, Problem
 from reconciler.core.fleet import Fleet
 from reconciler.core.kind import AnyKind
 from reconciler.core.section import Loc
+from reconciler.core.value import Value
 from reconciler.manifest import lockfile
 from reconciler.manifest.assemble import assemble
 from reconciler.manifest.checks import Checksum, check
@@ -31,8 +32,7 @@ from reconciler.manifest.shape import keys
 from reconciler.manifest.source import NOTHING, Texts, read
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Value):
     """A fleet that was found free of mistakes."""
 
     fleet: Fleet

@@ -1,12 +1,12 @@
 """Where the value of a field comes from: the machine's own entry, a row and its template, a default, the lock file."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 
 from ruamel.yaml.nodes import Node, ScalarNode
 
 from reconciler.core.section import Loc
+from reconciler.core.value import Value
 from reconciler.manifest.origin import Entry
 from reconciler.manifest.parse import Manifest
 from reconciler.manifest.problems import Place
@@ -16,8 +16,7 @@ BUILT_IN = "built in"
 """The manifest could say it, and does not."""
 
 
-@dataclass(frozen=True)
-class Provenance:
+class Provenance(Value, dict=True):
     manifest: Manifest
 
     def first(self, locs: Iterable[Loc]) -> str:

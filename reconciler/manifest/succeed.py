@@ -1,13 +1,13 @@
 """The entry of a machine that takes the place of another, and the old entry retired: as text, and no more."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reconciler.core.errors import ConfigError
 from reconciler.core.fleet import Fleet, Machine
 from reconciler.core.succession import Forerunner
+from reconciler.core.value import Value
 from reconciler.manifest.adopted import Additions, Entry
 from reconciler.manifest.edit import set_states, sources
 from reconciler.manifest.fill import filled
@@ -24,8 +24,7 @@ CARRIED = ("operator", "labels", "protect", "metadata", "market", "pairings", "r
 LINK = "#predecessor"
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Value):
     """What is asked of the new machines beside what the old ones say."""
 
     name: str = "{name}-v2"

@@ -9,11 +9,11 @@ import re
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reconciler.core.ports import Json, Label, Mined, Receipt, Sent
+from reconciler.core.value import replace
 from reconciler.engine.world import World
 
 TURNS = {"agent-pairings", "challenges", "runtime-endpoints", "machines", "machine-identity", "sessions", "policies"}

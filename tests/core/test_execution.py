@@ -14,6 +14,7 @@ from reconciler.core.kind import Kind, Need, Resource
 from reconciler.core.observation import Absent, Observation, Present
 from reconciler.core.plan import Scene, build_plan
 from reconciler.core.ports import Api, Chain, Journal, Json, Keyring, Label, Reader, Secrets, Sink
+from reconciler.core.value import Value
 from reconciler.engine.events import Stage
 from reconciler.engine.execute import Execution, Outcome
 from reconciler.engine.world import Settings, World
@@ -21,8 +22,7 @@ from reconciler.engine.world import Settings, World
 NEEDED, NEEDING, OTHER = (Address("thing", name) for name in ("needed", "needing", "other"))
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Value):
     address: Address
     value: Any
     needs: tuple[Need, ...] = ()

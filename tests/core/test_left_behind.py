@@ -1,7 +1,6 @@
 """What leaves a fleet leaves in order, unless it is protected, and never all at once by a slip of the pen."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from reconciler.core.kind import Need, Resource, Strength
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.plan import Plan, build_plan
 from reconciler.core.removals import removal_refusals
+from reconciler.core.value import Value
 
 ADDRESS = "0x" + "1" * 40
 
@@ -105,8 +105,7 @@ def test_a_removal_without_its_key_is_parked() -> None:
     assert stage.plan()["a"].action is Action.PARKED
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Value):
     deleted: int
     kept: int
     limit: int | str | None

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.address import Address
@@ -12,14 +11,14 @@ from reconciler.core.errors import Unreachable
 from reconciler.core.fleet import Fleet, Machine
 from reconciler.core.kind import Kind, Resource, Search
 from reconciler.core.observation import Observation, Present
+from reconciler.core.value import Value
 from reconciler.engine.survey import SLICE, SLICES_AT_ONCE, Quest, look_around
 
 MACHINES = 2 * SLICE
 ACCOUNT = "0x" + "1" * 40
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Value):
     address: Address
 
 

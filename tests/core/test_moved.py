@@ -1,7 +1,7 @@
 """Who moved, the manifest or the world: told from what is declared, what was recorded and what is there."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import Any
 
 import pytest
@@ -16,14 +16,14 @@ from reconciler.core.moved import Applied, Moved, Movement, counted, movements, 
 from reconciler.core.observation import Absent, Observation, Present, Unreadable
 from reconciler.core.plan import Scene, build_plan
 from reconciler.core.ports import Reader
+from reconciler.core.value import Value, replace
 
 MANIFEST, WORLD, BOTH, UNKNOWN = Moved.MANIFEST, Moved.WORLD, Moved.BOTH, Moved.UNKNOWN
 A, B = Address("thing", "a"), Address("thing", "b")
 GONE = None
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Value):
     address: Address
     fields: Mapping[str, Any] = field(default_factory=dict)
     account: str = "0xa"

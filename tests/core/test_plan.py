@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -19,12 +19,12 @@ from reconciler.core.observation import Absent, Observation, Present, Unreadable
 from reconciler.core.plain import plain
 from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_bound, spelled_out
 from reconciler.core.ports import Reader
+from reconciler.core.value import Value, replace
 
 BOB, MACHINE, AGENT = Signer("operator", "bob"), Signer("machine", "m"), Signer("agent", "ops")
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Value):
     address: Address
     value: Any = "x"
     needs: tuple[Need, ...] = ()

@@ -1,6 +1,5 @@
 """Addresses and Outputs, differences, order of need, and money."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +13,7 @@ from reconciler.core.effects import ChainCall, ChainGroup, HttpRequest, Signer, 
 from reconciler.core.errors import PlanError
 from reconciler.core.graph import ordered
 from reconciler.core.money import GWEI, PEAQ, Cost, cost_of, format_amount, parse_amount
+from reconciler.core.value import Value
 
 CALM = settings(deadline=None)
 """A busy machine is no reason to fail."""
@@ -21,8 +21,7 @@ ID = Output(Address("machine_identity", "m"), "id", expected="7")
 BOB, MACHINE = Signer("operator", "bob"), Signer("machine", "m")
 
 
-@dataclass(frozen=True)
-class Nested:
+class Nested(Value):
     address: Address
     value: Any
 

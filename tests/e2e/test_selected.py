@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from e2e_harness import Ran, Yard
 
 from reconciler.cli.options import Options
+from reconciler.core.value import replace
 
 MakeYard = Callable[..., Yard]
 

@@ -12,6 +12,7 @@ from reconciler.core.money import Cost
 from reconciler.core.plan import Plan
 from reconciler.core.saved import SavedPlan, checksum, read_saved
 from reconciler.core.staleness import Verdict, approved, compare_plans
+from reconciler.core.value import asdict
 
 HASH = "0x" + "ab" * 32
 DIGEST = "cd" * 32
@@ -39,7 +40,7 @@ def content_of(plan: Plan) -> dict[str, Any]:
 
 
 def _cost(cost: Cost) -> dict[str, str]:
-    return {name: str(wei) for name, wei in vars(cost).items()}
+    return {name: str(wei) for name, wei in asdict(cost).items()}
 
 
 def text_of(content: dict[str, Any]) -> str:

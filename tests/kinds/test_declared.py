@@ -1,7 +1,6 @@
 """What a kind remembers of an apply is what it compares: held against every case of every kind."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from kinds_harness import KINDS, Played, fleet_of, play
@@ -11,6 +10,7 @@ from reconciler.core.change import Action
 from reconciler.core.moved import Applied, Moved, movements
 from reconciler.core.observation import Present
 from reconciler.core.plan import PlannedChange, is_bound
+from reconciler.core.value import replace
 
 UNDECLARED = {("machine_record", "identityProof"): "a proof runs out by itself"}
 BY_ITSELF = {"operator_did", "wallet_funding", "session_token", "allowance", "subscription"}

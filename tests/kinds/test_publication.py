@@ -2,7 +2,6 @@
 
 import json
 import time
-from dataclasses import replace
 
 import pytest
 from fakes import FakeWorld, Interpreter
@@ -11,6 +10,7 @@ from kinds_harness import ACCOUNTS, KINDS, fleet_of, observed
 from reconciler.core.change import Action
 from reconciler.core.effects import Signer
 from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan
+from reconciler.core.value import replace
 
 OPERATOR = ACCOUNTS["op"]
 CAPACITY = 2560

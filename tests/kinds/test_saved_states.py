@@ -1,7 +1,6 @@
 """A saved plan in worlds that went on: what our own interrupted apply leaves is finished, what others did is stale."""
 
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from reconciler.core.change import Action
 from reconciler.core.effects import Signer
 from reconciler.core.plan import build_plan
 from reconciler.core.staleness import Verdict, approved, compare_plans
+from reconciler.core.value import replace
 
 ALL = ["operator", "identity", "nft", "funded", "did", "published", "record", "pairing"]
 FUNDING = "v1: {funding: {from: operator, below: 0.05 PEAQ, to: 0.2 PEAQ}}\n"

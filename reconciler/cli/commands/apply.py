@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from reconciler.core.plan import build_plan
 from reconciler.core.ports import Label
 from reconciler.core.selection import EVERYTHING
 from reconciler.core.text import one_line
+from reconciler.core.value import replace
 from reconciler.engine.ahead import stale
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.execute import Execution, Result

@@ -8,7 +8,6 @@ import secrets
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -17,6 +16,7 @@ from reconciler.cli.kits import kit
 from reconciler.cli.options import Command, Options
 from reconciler.cli.shipped import shipped, template
 from reconciler.core.errors import ConfigError
+from reconciler.core.value import Value
 
 NETWORKS = ("sandbox", "peaq", "agung")
 PROTOCOLS = ("v1", "v2")
@@ -28,8 +28,7 @@ _KEY = re.compile(r"(env|file|keystore):(.+)")
 _WORD = re.compile(r"[A-Za-z0-9._/\\-]+")
 
 
-@dataclass(frozen=True)
-class Answers:
+class Answers(Value):
     name: str
     network: str
     protocol: str

@@ -12,6 +12,7 @@ from reconciler.cli.options import Command, Options
 from reconciler.cli.render.progress import answer
 from reconciler.core.errors import ConfigError
 from reconciler.core.ports import Entry
+from reconciler.core.value import asdict
 
 OUTCOMES = ("done", "failed", "void")
 
@@ -28,7 +29,7 @@ def list_command(options: Options, everything: bool, limit: int) -> int:
     """List open intents."""
     entries = [e for e in _open(options).entries(limit) if everything or e.outcome == "pending"]
     if options.json:
-        click.echo(json.dumps({"formatVersion": "1.0", "intents": [vars(e) for e in entries]}, indent=2))
+        click.echo(json.dumps({"formatVersion": "1.0", "intents": [asdict(e) for e in entries]}, indent=2))
         return 0
     if not entries:
         click.echo("No open intents." if not everything else "The journal is empty.")
@@ -48,9 +49,9 @@ def show_command(options: Options, number: int) -> int:
     """Show one intent."""
     entry = _find(_open(options), number)
     if options.json:
-        click.echo(json.dumps({"formatVersion": "1.0", **vars(entry)}, indent=2))
+        click.echo(json.dumps({"formatVersion": "1.0", **asdict(entry)}, indent=2))
     else:
-        for name, value in vars(entry).items():
+        for name, value in asdict(entry).items():
             click.echo(f"{name:<10}{'-' if value is None else value}")
     return 0
 

@@ -5,7 +5,6 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -19,6 +18,7 @@ from reconciler.cli.render.as_json import plan_data
 from reconciler.cli.selecting import Terms, selects
 from reconciler.cli.wiring import Session, open_project
 from reconciler.core.errors import ConfigError, ManifestError
+from reconciler.core.value import replace
 from reconciler.manifest.edit import replace_file
 from reconciler.manifest.succeed import Asked
 

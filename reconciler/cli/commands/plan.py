@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from reconciler.cli.wiring import Project, Session, connected, open_project
 from reconciler.core.change import Action
 from reconciler.core.exits import Exit
 from reconciler.core.plan import spelled_out
+from reconciler.core.value import replace
 from reconciler.engine.events import Event
 
 Then = Callable[[Session, Planned, Options], Awaitable[None]]

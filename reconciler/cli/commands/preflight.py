@@ -13,6 +13,7 @@ from reconciler.cli.preflight import Finding, Level, all_findings
 from reconciler.cli.render.progress import Meter, answer
 from reconciler.cli.wiring import connected, open_project
 from reconciler.core.exits import Exit
+from reconciler.core.value import asdict
 
 STYLE = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "red"}
 
@@ -22,7 +23,7 @@ def command(options: Options) -> int:
     """Check chain, contracts, services, clocks and balances. Writes nothing. Exit code 1 where something fails."""
     found = asyncio.run(_find(options))
     if options.json:
-        click.echo(json.dumps({"formatVersion": "1.0", "findings": [vars(finding) for finding in found]}, indent=2))
+        click.echo(json.dumps({"formatVersion": "1.0", "findings": [asdict(finding) for finding in found]}, indent=2))
     else:
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         for finding in found:

@@ -1,7 +1,6 @@
 """fleetctl rotate: new session tokens, because somebody asks for them or because they are due."""
 
 import asyncio
-from dataclasses import dataclass, replace
 
 import click
 
@@ -18,13 +17,13 @@ from reconciler.core.errors import ConfigError
 from reconciler.core.kind import Resource
 from reconciler.core.observation import Present
 from reconciler.core.plan import Plan
+from reconciler.core.value import Value, replace
 from reconciler.engine.survey import observe_all
 
 KIND = "session_token"
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Value):
     """Which tokens: of these machines, of these agents, all of them, or those that end within so many seconds."""
 
     machines: tuple[str, ...]

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -27,6 +26,7 @@ from reconciler.core.money import format_amount
 from reconciler.core.plan import PlannedChange, is_bound
 from reconciler.core.ports import Draft
 from reconciler.core.signing import SigningRequest, Transaction
+from reconciler.core.value import Value
 from reconciler.engine.ahead import drafts, signed_ahead
 
 KIND = "machine_did"
@@ -35,8 +35,7 @@ GOOD_SECONDS = 7 * 86400
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
-@dataclass(frozen=True)
-class Export:
+class Export(Value):
     """What can be signed now, and by machine why the rest cannot."""
 
     transactions: tuple[Transaction, ...]

@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import click
 from rich.table import Table
@@ -18,6 +17,7 @@ from reconciler.cli.selecting import Terms, selected, selects
 from reconciler.cli.wiring import connected, open_project
 from reconciler.core.address import Address
 from reconciler.core.money import format_amount
+from reconciler.core.plain import plain
 
 STYLE = {
     "Synced": "green",
@@ -63,7 +63,7 @@ async def _look(options: Options, only: Terms, skip: Terms) -> Survey:
 
 def _data(machine: Health) -> dict[str, object]:
     wei = {name: None if (value := getattr(machine, name)) is None else str(value) for name in ("bond", "balance")}
-    return {_camel(name): value for name, value in {**asdict(machine), **wei}.items()}
+    return {_camel(name): value for name, value in {**plain(machine), **wei}.items()}
 
 
 def _camel(name: str) -> str:

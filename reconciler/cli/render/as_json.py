@@ -13,6 +13,7 @@ from reconciler.core.money import Cost
 from reconciler.core.moved import Movement, counted
 from reconciler.core.plain import plain
 from reconciler.core.plan import PlannedChange
+from reconciler.core.value import asdict
 from reconciler.engine.execute import Result
 
 
@@ -35,7 +36,7 @@ def plan_data(session: Session, planned: Planned) -> dict[str, Any]:
         "leftOut": {str(address): option for address, option in plan.left_out.items()},
         "cost": {str(signer): _cost(cost) for signer, cost in plan.costs().items()},
         "notices": list(plan.notices),
-        "refusals": [vars(refusal) for refusal in planned.refusals],
+        "refusals": [asdict(refusal) for refusal in planned.refusals],
     }
 
 
@@ -92,4 +93,4 @@ def change_data(
 
 
 def _cost(cost: Cost) -> dict[str, str]:
-    return {name: str(wei) for name, wei in vars(cost).items()} | {"total": str(cost.total)}
+    return {name: str(wei) for name, wei in asdict(cost).items()} | {"total": str(cost.total)}

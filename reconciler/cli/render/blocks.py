@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.change import Action
 from reconciler.core.money import Cost, format_amount
 from reconciler.core.text import one_line
+from reconciler.core.value import Value
 
 Data = Mapping[str, Any]
 """One object of a JSON answer. Its parts may be missing where an older fleetctl wrote it."""
@@ -34,8 +34,7 @@ LONGEST = 300
 """Characters of a value or a reason in a document; the whole is in the JSON answer."""
 
 
-@dataclass(frozen=True)
-class Heading:
+class Heading(Value):
     """What a document is about: a command, a fleet, and where the whole answer can be found, if anywhere."""
 
     command: str
@@ -47,8 +46,7 @@ class Heading:
         return f"fleetctl {self.command}: {line(self.fleet)}"
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(Value):
     """Machines (or other names) to which the same happens, with the changes of the first of them."""
 
     names: tuple[str, ...]

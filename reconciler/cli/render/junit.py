@@ -5,11 +5,11 @@ have to change is a failure too, because there nothing should.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from reconciler.cli.render.blocks import Data, Heading, edited, headlines, line, marks, notes, troubles, value, what
 from reconciler.core.change import Action
+from reconciler.core.value import Value
 
 SKIPPED = ("parked", "skipped", "unmanaged")
 PASSED = ("done", "no-op")
@@ -17,8 +17,7 @@ TROUBLES = {"Error": "error", "Invalid": "manifest", "Refused": "guard", "Unsett
 """Troubles that are no resource's own, and the class under which they are shown."""
 
 
-@dataclass(frozen=True)
-class _Case:
+class _Case(Value):
     group: str
     name: str
     state: str

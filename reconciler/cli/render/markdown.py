@@ -6,7 +6,6 @@ time. Names and reasons come from manifests, nodes and services: none of them fo
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 
 from reconciler.cli.render.blocks import (
     COSTS,
@@ -28,6 +27,7 @@ from reconciler.cli.render.blocks import (
     where,
 )
 from reconciler.core.change import Action
+from reconciler.core.value import Value, replace
 
 LIMIT = 65_535
 """What a comment must stay below. GitHub counts characters; bytes are never fewer."""
@@ -39,8 +39,7 @@ _SIGNS = {Action.DELETE: "-", Action.CREATE: "+", Action.PARKED: " ", Action.UNM
 """What colours a line of a diff; what happens is said in words as well. All else is `!`."""
 
 
-@dataclass(frozen=True)
-class _Fold:
+class _Fold(Value):
     """What is folded under one line: pieces that are shown whole or not at all, each of so many resources."""
 
     title: str

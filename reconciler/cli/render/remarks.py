@@ -1,17 +1,16 @@
 """What stands beside a plan's fields: who moved them, and where their values come from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from reconciler.core.address import Address
 from reconciler.core.moved import Moved, Movement, Movements
 from reconciler.core.plan import PlannedChange
+from reconciler.core.value import Value, field
 
 WORDS = {Moved.MANIFEST: "the manifest moved", Moved.WORLD: "the world moved", Moved.BOTH: "both moved"}
 
 
-@dataclass(frozen=True)
-class Remarks:
+class Remarks(Value):
     moved: Movements = field(default_factory=dict)
     sources: Mapping[Address, Mapping[str, str]] = field(default_factory=dict)
     """By resource and field; empty where nobody asked."""

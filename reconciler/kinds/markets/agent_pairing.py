@@ -1,7 +1,6 @@
 """An agent paired to a machine, and what the agent may spend there."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -29,6 +28,7 @@ from reconciler.core.leaving import GONE, former_machines
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, Receipt, record_of, whole
 from reconciler.core.section import Loc, Name, Section
+from reconciler.core.value import replace
 
 FIELDS = ("agentAddress", "agentDid", "agentProvider", "agentRole", "description", "status")
 
@@ -75,7 +75,6 @@ class PairingsSection(Section):
     """Agents that may act for this machine."""
 
 
-@dataclass(frozen=True, slots=True)
 class Spec(Paired):
     fields: Mapping[str, Any]
     did: str | None = None

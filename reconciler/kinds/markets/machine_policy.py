@@ -1,7 +1,6 @@
 """A machine policy of Machine Markets: a named set of rules that machine records refer to."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field
@@ -15,6 +14,7 @@ from reconciler.core.kind import Kind
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader, whole
 from reconciler.core.section import Loc, Name, Section
+from reconciler.core.value import Value
 
 
 class BudgetCap(Section):
@@ -48,14 +48,12 @@ class PoliciesSection(Section):
     """Machine-wide rules by name, attached with market.policies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Value):
     address: Address
     fields: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Value):
     policy: Mapping[str, Any]
     namesakes: int
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from reconciler.core.leaving import GONE, former_machines
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, record_of, whole
 from reconciler.core.section import NAME, Loc, Name, Section
+from reconciler.core.value import Value
 
 RULES = (
     "allowedSkillKeys",
@@ -66,8 +66,7 @@ class MarketSection(Section):
     """archived takes the record out of service, which cannot be undone; its pairings and endpoints must go first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Value):
     address: Address
     identity: Identity
     fields: Mapping[str, Any]

@@ -1,7 +1,6 @@
 """Where a provider runs on the machine's side, such as a local model server."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Json, Reader, record_of
 from reconciler.core.section import Loc, Section
 from reconciler.core.urls import Endpoint
+from reconciler.core.value import Value
 
 HIDDEN = "(secret)"
 TOLD = ("endpointBaseUrl", "label", "modelAlias", "networkScope", "probePath")
@@ -53,8 +53,7 @@ class EndpointsSection(Section):
     """By provider key, e.g. qvac; null removes one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Value):
     address: Address
     identity_ref: str
     provider: str

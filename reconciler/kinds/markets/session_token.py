@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import model_validator
@@ -18,6 +17,7 @@ from reconciler.core.ports import Json, Reader, Receipt, Stored, record_of, whol
 from reconciler.core.section import Duration, Loc, Section
 from reconciler.core.stamps import MOMENT, later, seconds
 from reconciler.core.urls import PrivateUrl
+from reconciler.core.value import Value
 
 NEEDED = ("id", "agentAddress", "agentProvider", "agentRole", "updatedAt")
 """What a pairing must say to be judged, and repeated in a challenge."""
@@ -78,7 +78,6 @@ class TokensSection(Section):
     """How session tokens of agents are kept."""
 
 
-@dataclass(frozen=True, slots=True)
 class Spec(Paired):
     rotate_before: int | None
     """Seconds; None where the clock never rotates."""
@@ -89,8 +88,7 @@ class Spec(Paired):
     """Its pairing's place among the machine's."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Value):
     pairing: Json
     receipt: Receipt | None
     stored: Stored

@@ -1,7 +1,6 @@
 """The attributes of a machine's DID: flat text, written by the machine's own key, all changes in one atomic batch."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
@@ -17,6 +16,7 @@ from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
+from reconciler.core.value import Value
 
 ADD = "addAttribute(address,bytes,bytes,uint32)"
 UPDATE = "updateAttribute(address,bytes,bytes,uint32)"
@@ -42,8 +42,7 @@ class DidSection(Custody):
     """Who may see the machine's data: public reads dataApi, onchain only on-chain events, private neither."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Value):
     address: Address
     account: str
     declared: Mapping[str, str | Output | None]

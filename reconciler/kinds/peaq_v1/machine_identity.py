@@ -1,7 +1,6 @@
 """A machine's identity: registered by its operator for one bond, for ever. Status is the only part that can change."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -15,6 +14,7 @@ from reconciler.core.leaving import GONE, former_machines, owners_of
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS, Loc, Section
+from reconciler.core.value import Value
 
 BOND_STAYS = "the bond stays locked for ever"
 STATUS = {0: "none", 1: "pending", 2: "verified", 3: "rejected", 4: "deactivated"}
@@ -28,8 +28,7 @@ class StatusSection(Section):
     """Deactivate or reactivate the identity; the bond stays locked either way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Value):
     address: Address
     account: str
     operator: str
@@ -40,8 +39,7 @@ class Spec:
     """Why the machine leaves the fleet, or "" where it does not."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Value):
     id: str
     operator: str
     """Account that registered it; the zero address where the machine registered itself."""

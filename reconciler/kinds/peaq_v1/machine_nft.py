@@ -1,7 +1,6 @@
 """The Machine NFT: minted once to the machine's own address, transferable ever after."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from reconciler.core.address import Address, Output
 from reconciler.core.adoption import Adopted, Found
@@ -13,20 +12,19 @@ from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
+from reconciler.core.value import Value
 
 NOT_MINTED = {"MachineNotFound", "ERC721NonexistentToken"}
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Value):
     address: Address
     account: str
     machine_id: str | Output
     controller: Signer | Output
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Value):
     token: str
     holder: str
 

@@ -4,7 +4,6 @@ import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from reconciler.core.address import NEVER, Address, Never, Output
 from reconciler.core.adoption import Adopted, Found
@@ -16,6 +15,7 @@ from reconciler.core.leaving import owners_of, published_ids, registered_by
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc, Section
+from reconciler.core.value import Value
 
 ADD = "addAttribute(address,bytes,bytes,uint32)"
 UPDATE = "updateAttribute(address,bytes,bytes,uint32)"
@@ -32,8 +32,7 @@ class PublishSection(Section):
     """Write the machines' ids to the operator's DID, so that MCR lists them under the operator."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Value):
     address: Address
     account: str
     machine_id: Id | None
@@ -48,8 +47,7 @@ class Spec:
     """True where machines may have records, too."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Value):
     machine_id: str | None
     machines: str | None
     """The attribute's text as it stands."""

@@ -1,7 +1,6 @@
 """The operator's own registration: one bond, once, ever. The fleet is published under it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from reconciler.core.address import Address, Output
 from reconciler.core.change import FieldChange
@@ -11,17 +10,16 @@ from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
+from reconciler.core.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Value):
     address: Address
     account: str
     bond: int | Output
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Value):
     id: str
 
 

@@ -1,7 +1,6 @@
 """The registry's own terms: read, never changed. Everything that registers needs it, so a pause blocks just that."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from reconciler.core.address import Address
 from reconciler.core.change import FieldChange
@@ -10,15 +9,14 @@ from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
+from reconciler.core.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Value):
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Value):
     min_bond: int
     """Wei that each registration must send, exactly."""
     staking_paused: bool

@@ -1,7 +1,6 @@
 """Coins in a machine's wallet, for the gas and deposits of what it signs itself: sent, or from the Gas Station."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -15,6 +14,7 @@ from reconciler.core.money import Amount, format_amount, parse_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc, Section
+from reconciler.core.value import Value
 
 
 class Funding(Section):
@@ -47,8 +47,7 @@ DECLINES = ("CAP_EXCEEDED_OWNER", "CAP_EXCEEDED_WALLET", "RATE_LIMITED", "SUFFIC
 """Why the Gas Station does not pay although the request is good (machine-markets-api §7.7)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Station:
+class Station(Value):
     """The Gas Station as payer: for whom it pays, on which of its chains, and whether the operator pays otherwise."""
 
     owner: str
@@ -56,8 +55,7 @@ class Station:
     falls_back: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Value):
     address: Address
     account: str
     payer: str
@@ -69,8 +67,7 @@ class Spec:
     """True where the machine is retired: then it is not the identity that comes first."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Value):
     balance: int
     """Wei."""
 

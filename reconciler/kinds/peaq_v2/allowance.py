@@ -4,7 +4,6 @@ Machines that pay for themselves allow it as they pay.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from reconciler.core.address import Address, Burden
 from reconciler.core.change import FieldChange
@@ -15,10 +14,10 @@ from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.v2 import allowing, serving
+from reconciler.core.value import Value
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Value):
     address: Address
     payer: Signer
     account: str
@@ -26,8 +25,7 @@ class Spec:
     need: int | Burden
 
 
-@dataclass(frozen=True)
-class State:
+class State(Value):
     wei: int
 
 

@@ -1,7 +1,6 @@
 """Who may manage a v2 machine beside its owner. Only the owner can say so."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from reconciler.core.address import Address
 from reconciler.core.adoption import Adopted, Found
@@ -13,16 +12,15 @@ from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS, Loc
 from reconciler.core.v2 import BY_ACTIVATION, Parties, owner_of, serving
+from reconciler.core.value import Value
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Value):
     address: Address
     who: Parties
 
 
-@dataclass(frozen=True)
-class State:
+class State(Value):
     owner: str | None
     """None while the machine is not there."""
     controller: str

@@ -4,7 +4,6 @@ It is read when planning, and what is paid is what was planned: a price that ris
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from reconciler.core.address import Address
 from reconciler.core.change import FieldChange
@@ -16,14 +15,14 @@ from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.v2 import NO_PRICE, TERMINATED, TIERS, due, owner_of, serving, subscription_of
+from reconciler.core.value import Value, field
 
 VOUCHERS, REWARDS = "pendingVoucherCredit", "pendingBondingReward"
 SUBSCRIPTION = bytes.fromhex("32e459f82469a36e51987804a9d51db869e28dcc5ab0ec708b4fb9ad54ba2c1d")
 """Keccak-256 of MACHINE_SUBSCRIPTION, by which the InfoDesk knows it."""
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(Value):
     """A machine that the account may have to pay for."""
 
     name: str
@@ -37,8 +36,7 @@ class Item:
     renew_before: int | None
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Value):
     address: Address
     items: tuple[Item, ...]
     token: str
@@ -46,8 +44,7 @@ class Spec:
     """Address of MachineSubscription, which takes the money."""
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(Value):
     """What is owed for one machine before credits: `credit` is the sort that is taken off, of `owner`."""
 
     name: str
@@ -56,8 +53,7 @@ class Claim:
     credit: str
 
 
-@dataclass(frozen=True)
-class State:
+class State(Value):
     owed: Mapping[str, int] = field(default_factory=dict)
     """Wei by machine, credits taken off."""
     obstacle: str = ""

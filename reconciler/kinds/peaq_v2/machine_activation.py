@@ -5,7 +5,6 @@ Who it is follows from type and subject, and is known before it is there. What m
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from reconciler.core.address import NEVER, Address, Never, Output
 from reconciler.core.adoption import Adopted, Found
@@ -30,6 +29,7 @@ from reconciler.core.v2 import (
     subscription_of,
     written_subject,
 )
+from reconciler.core.value import Value
 
 ACTIVATE = (
     "activateMachine((string,address,(string,string,address,string)[],uint256[],(string,string,string)[]),"
@@ -40,8 +40,7 @@ OWNS = "it is another's, as after a hand-over; if its own key owns it, write `cu
 BASE_GAS, WORD_GAS = 350_000, 22_000
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Value):
     address: Address
     who: Parties
     machine_type: str
@@ -61,8 +60,7 @@ class Spec:
     """DID of the machine whose place it takes, if it takes one's."""
 
 
-@dataclass(frozen=True)
-class State:
+class State(Value):
     owner: str
     manufacturer: str
     tier: int | None

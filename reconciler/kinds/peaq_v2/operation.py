@@ -1,7 +1,6 @@
 """Whether a v2 machine works or is suspended: the pause that is its owner's and its controller's to set."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from reconciler.core.address import Address
 from reconciler.core.adoption import Adopted, Found
@@ -13,6 +12,7 @@ from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc, Section
 from reconciler.core.v2 import BY_ACTIVATION, Parties, owner_of, serving
+from reconciler.core.value import Value
 
 
 class PauseSection(Section):
@@ -20,15 +20,13 @@ class PauseSection(Section):
     """Suspended: it is not available, and keeps all it has. Pauses of peaq's own are never touched."""
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Value):
     address: Address
     who: Parties
     paused: bool
 
 
-@dataclass(frozen=True)
-class State:
+class State(Value):
     there: bool
     paused: bool
 

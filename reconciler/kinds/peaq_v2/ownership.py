@@ -1,7 +1,6 @@
 """Handing a v2 machine over to the one who is to own it: the last thing that is done, for there is no way back."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from reconciler.core.address import Address
 from reconciler.core.change import FieldChange
@@ -12,20 +11,19 @@ from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
 from reconciler.core.v2 import Parties, owner_of, serving
+from reconciler.core.value import Value
 
 FIRST = ("machine_activation", "controller", "verification_methods", "service_endpoints", "subscription", "operation")
 """What must be as declared before: afterwards not all of it can be changed by us."""
 HAND_OVER = "safeTransferFrom(address,address,uint256)"
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Value):
     address: Address
     who: Parties
 
 
-@dataclass(frozen=True)
-class State:
+class State(Value):
     owner: str
 
 

@@ -5,7 +5,6 @@ What is on the chain for ever must be right before it is written.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from reconciler.core.address import Address
 from reconciler.core.change import FieldChange
@@ -16,12 +15,12 @@ from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.succession import Forerunner
 from reconciler.core.v2 import MachineBlock, blocks
+from reconciler.core.value import Value
 
 SUBJECT_HINT = "begin it with {}; `fleetctl migrate plan` writes it"
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Value):
     address: Address
     machine: str
     """What it is called in the manifest."""
@@ -29,8 +28,7 @@ class Spec:
     said: Forerunner
 
 
-@dataclass(frozen=True)
-class State:
+class State(Value):
     id: str
 
 

@@ -1,7 +1,6 @@
 """The services in a v2 machine's DID document: one ordered list, which is always written as a whole."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from reconciler.core.address import Address
 from reconciler.core.adoption import Adopted, Found
@@ -13,6 +12,7 @@ from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
 from reconciler.core.v2 import BY_ACTIVATION, SERVICES, Parties, endpoints_of, owner_of, serving
+from reconciler.core.value import Value
 
 ENDPOINTS = "serviceEndpointsOf(uint256)((string,string,string)[])"
 SET = "setServiceEndpoints(uint256,(string,string,string)[])"
@@ -20,15 +20,13 @@ Endpoint = tuple[str, str, str]
 """Id, type, URL."""
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Value):
     address: Address
     who: Parties
     endpoints: tuple[Endpoint, ...]
 
 
-@dataclass(frozen=True)
-class State:
+class State(Value):
     there: bool
     endpoints: tuple[Endpoint, ...]
 

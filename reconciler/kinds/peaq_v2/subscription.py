@@ -5,7 +5,6 @@ which its step names. Where the end has moved, nobody wants that step any more.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from reconciler.core.address import Address, Never, Output
 from reconciler.core.change import FieldChange
@@ -28,13 +27,13 @@ from reconciler.core.v2 import (
     serving,
     subscription_of,
 )
+from reconciler.core.value import Value
 
 OPEN = "activate(uint256,uint8)"
 NAMES = {0: "not open", 1: "active", 2: "in its grace period", 3: "in run-off, where its bond decays", 4: "terminated"}
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Value):
     address: Address
     who: Parties
     tier: int
@@ -46,8 +45,7 @@ class Spec:
     """MachineSubscription, which takes the price."""
 
 
-@dataclass(frozen=True)
-class State:
+class State(Value):
     paid: Subscription | None
     """None while the machine is not there."""
     status: int

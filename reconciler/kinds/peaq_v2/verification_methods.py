@@ -4,7 +4,6 @@ A list that shrinks must not be pointed into any more before it does; one that g
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from reconciler.core.address import Address
 from reconciler.core.adoption import Adopted, Found
@@ -16,6 +15,7 @@ from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
 from reconciler.core.v2 import BY_ACTIVATION, Parties, authentication_of, methods_of, owner_of, serving
+from reconciler.core.value import Value
 
 METHODS, AUTHENTICATION = "verificationMethods", "authentication"
 SET_METHODS = "setVerificationMethods(uint256,(string,string,address,string)[])"
@@ -25,8 +25,7 @@ Method = tuple[str, str, str, str]
 """Id, type, controller, key; the controller in small letters."""
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Value):
     address: Address
     who: Parties
     methods: tuple[Method, ...]
@@ -34,8 +33,7 @@ class Spec:
     """Places in the list of methods; None where that is not ours."""
 
 
-@dataclass(frozen=True)
-class State:
+class State(Value):
     there: bool
     methods: tuple[Method, ...]
     authentication: tuple[int, ...]
