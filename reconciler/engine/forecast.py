@@ -13,6 +13,7 @@ from reconciler.core.effects import ChainGroup
 from reconciler.core.graph import Needs
 from reconciler.core.plan import PlannedChange
 from reconciler.core.ports import Label
+from reconciler.core.value import Value
 from reconciler.engine.events import Event, Stage
 
 GAS_MARGIN = 1.25
@@ -21,8 +22,7 @@ LONG = 120
 """Seconds from which on minutes are said."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Value):
     """Where a step stands: in which wave, the first being 1, with how much gas by its kind's guess."""
 
     wave: int
