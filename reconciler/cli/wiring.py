@@ -41,7 +41,7 @@ from reconciler.core.kind import AnyKind, Resource
 from reconciler.core.ports import Block, Reader
 from reconciler.core.value import Value, replace
 from reconciler.engine.events import Event
-from reconciler.engine.world import Settings, World
+from reconciler.engine.world import PATIENCE, Settings, World
 from reconciler.kinds import discover
 from reconciler.kinds.markets.session_token import TokensSection
 from reconciler.manifest.expand import expand
@@ -185,7 +185,7 @@ async def connected(
             tag=network.confirmations.tag,
             batch=abilities.batch and batch,
             timeout=options.timeout,
-            patience=min(options.timeout, Settings.patience),
+            patience=min(options.timeout, PATIENCE),
             max_fee=fleet.guards.max_fee,
             max_spend=fleet.guards.max_spend,
         )

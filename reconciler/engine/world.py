@@ -9,6 +9,8 @@ from reconciler.engine.events import Event
 
 LINGER = 0.01
 """Seconds to wait for others who want the same: shared snapshots, shared batches."""
+PATIENCE = 120.0
+"""Seconds for other services to catch up with the chain, where nothing else is said."""
 
 
 class Settings(Value):
@@ -28,7 +30,7 @@ class Settings(Value):
     """Seconds in flight after which a transaction is offered more."""
     timeout: float = 600.0
     """Seconds after which a wait gives up; what was sent stays in the journal."""
-    patience: float = 120.0
+    patience: float = PATIENCE
     """Seconds for other services to catch up with the chain."""
     reading_back: float = 20.0
     """Seconds for an effect to show once it is done."""
