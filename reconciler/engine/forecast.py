@@ -84,7 +84,7 @@ class Forecast:
             wave.left += place.gas
         self._begun = 0
         self._limit = 0
-        self._said = ""
+        self._left = ""
 
     def signed(self, labels: Iterable[Label], guess: int, estimate: float, limit: int) -> None:
         """A transaction for these steps; gas by the kinds' guess and by the node's estimate, and that of a block."""
@@ -101,22 +101,25 @@ class Forecast:
         if newest > self._begun:
             self._begun = newest
             kinds = self._waves[newest - 1].kinds
-            self._tell(", ".join(f"{n} {kind}" for kind, n in kinds.items()) + ", about ", "")
+            self._tell(", ".join(f"{n} {kind}" for kind, n in kinds.items()))
 
     def ended(self, labels: Iterable[Label]) -> None:
         """These steps are in a block, or will never be."""
         for label in labels:
             if place := self._open.pop(label, None):
                 self._waves[place.wave - 1].left -= place.gas
-        if any(wave.left for wave in self._waves[: self._begun]):
-            self._tell("", " left")
+        if self._begun:
+            self._tell()
 
-    def _tell(self, before: str, after: str) -> None:
+    def _tell(self, what: str = "") -> None:
+        """`what` begins, or how much is left."""
         blocks = -int(-sum(wave.blocks(self._limit) for wave in self._waves[: self._begun]) // 1)
-        text = f"{self._begun} of {len(self._waves)}: {before}{in_blocks(blocks, self._pace())}{after}"
-        if text != self._said:
-            self._said = text
-            self._emit(Event(Stage.WAVE, text=text, data={"wave": self._begun}))
+        number, lasting = f"{self._begun} of {len(self._waves)}", in_blocks(blocks, self._pace())
+        left = f"{number}: {lasting} left" if blocks else f"{number}: all in blocks"
+        if what or left != self._left:
+            self._left = left
+            text = f"{number}: {what}, about {lasting}" if what else left
+            self._emit(Event(Stage.WAVE, text=text, data={"wave": self._begun, "left": left}))
 
 
 def in_blocks(blocks: int, pace: float) -> str:

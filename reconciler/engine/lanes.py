@@ -229,7 +229,9 @@ class Lane:
             if mined.ok:
                 job.future.set_result(mined)
             else:
-                _fail(job, Rejected(f"transaction {mined.hash} reverted in block {mined.block}", reason="reverted"))
+                message = f"transaction {mined.hash} reverted in block {mined.block}"
+                hint = "apply again: what stands in its way is told before it is sent"
+                _fail(job, Rejected(message, reason="reverted", hint=hint))
 
 
 def _fail(job: _Job, error: Exception) -> None:

@@ -145,18 +145,16 @@ def test_the_first_transaction_tells_how_many_blocks_a_wave_takes(
     assert told.said == [f"1 of 1: {steps} wave_1, about {in_blocks(blocks, 6)}"]
 
 
-def test_what_is_left_is_told_as_it_changes_and_nothing_at_the_end() -> None:
+def test_what_is_left_is_told_as_it_changes() -> None:
     told = Told([(50, 1_000_000)])
     for n in range(50):
         told.signed(1, n, n + 1, 713_454)
     told.pace = 6
     for first in (0, 20, 40):
         told.forecast.ended(told.labels(1, first, first + 20))
-    assert told.said == [
-        "1 of 1: 50 wave_1, about 3 blocks",
-        "1 of 1: 2 blocks, 12 s left",
-        "1 of 1: 1 block, 6 s left",
-    ]
+    begun, *left = told.said
+    assert begun == "1 of 1: 50 wave_1, about 3 blocks"
+    assert left == ["1 of 1: 2 blocks, 12 s left", "1 of 1: 1 block, 6 s left", "1 of 1: all in blocks"]
 
 
 def test_a_wave_that_begins_early_waits_for_what_is_left_of_those_before() -> None:

@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from reconciler.cli.options import Options
+from reconciler.core.text import quoted
 from reconciler.engine.events import Event, Stage
 
 EVERY = 10.0
@@ -31,7 +32,8 @@ class Meter:
         self._console = Console(stderr=True, no_color=options.no_color, highlight=False)
         self._title, self._total = title, total
         self._done = 0
-        self._wave, self._ahead = 0, ""
+        self._wave: object = 0
+        self._ahead = ""
         self._quiet = options.quiet
         self._began = self._last = time.monotonic()
         live = not options.quiet and self._console.is_terminal
@@ -91,19 +93,19 @@ class Meter:
 
     def _wave_of(self, event: Event) -> None:
         """A line as a wave begins; what is left of it beside the bar, or in the lines that come now and then."""
-        text, number = f"{event.stage} {event.text}", int(str(event.data["wave"]))
+        number, left = event.data["wave"], f"{event.stage} {event.data['left']}"
+        self._ahead = f"; {left}"
+        self.say_live(left)
         if number == self._wave:
-            self._ahead = f"; {text}"
-            self.say_live(text)
             self._now_and_then()
         else:
-            self._wave, self._ahead = number, ""
-            self.say(text)
+            self._wave = number
+            self.say(f"{event.stage} {event.text}")
 
     def say_live(self, text: str) -> None:
         """Shown beside the bar, or not at all."""
         if self._live and self._task is not None:
-            self._live.update(self._task, description=text[:WIDEST])
+            self._live.update(self._task, description=quoted(text, WIDEST))
 
 
 def answer(options: Options) -> Console:
