@@ -133,7 +133,9 @@ class MachineRecord(Kind[Spec, Json]):
     def needs(self, spec: Spec) -> Iterable[Need]:
         if spec.archived:
             return
-        yield Need(spec.identity.shown)
+        # What shows it may be as declared before anything is there, and then keeps nobody waiting.
+        for address in dict.fromkeys((spec.identity.made, spec.identity.shown)):
+            yield Need(address)
         for output in placeholders(spec.fields.get("policyIds")):
             if isinstance(output, Output):
                 yield Need(output.address)
