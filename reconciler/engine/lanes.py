@@ -140,7 +140,7 @@ class Lane:
             halves = await asyncio.gather(self._tried(jobs[:half], limit), self._tried(jobs[half:], limit))
             return [part for parts in halves for part in parts]
         if outcome.revert:
-            _fail(jobs[0], Rejected(outcome.revert, reason=outcome.revert))
+            _fail(jobs[0], Rejected(outcome.revert, reason=outcome.revert, hint=outcome.remedy))
             return []
         labels = tuple(label for job in jobs for label in job.labels)
         guess = sum(job.gas for job in jobs)
@@ -152,7 +152,7 @@ class Lane:
         for raw, call in zip(job.raws, job.group.calls, strict=True):
             outcome = await self._world.chain.estimate(sender, raw)
             if outcome.revert and not parts:
-                _fail(job, Rejected(outcome.revert, reason=outcome.revert))
+                _fail(job, Rejected(outcome.revert, reason=outcome.revert, hint=outcome.remedy))
                 return []
             # A later call may depend on an earlier one, so its own estimate can fail now.
             gas = call.gas if outcome.revert else int(outcome.gas * GAS_MARGIN)

@@ -1,13 +1,13 @@
 """How many blocks an apply will take: waves by depth of need, and their blocks as real applies had them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
 from reconciler.core.address import Address
 from reconciler.core.change import Action, FieldChange
-from reconciler.core.effects import ChainCall, ChainGroup, HttpRequest, Signer, Step
+from reconciler.core.effects import ChainCall, ChainGroup, Effect, HttpRequest, Signer, Step
 from reconciler.core.fleet import Fleet
 from reconciler.core.graph import Needs
 from reconciler.core.kind import Kind, Need, Resource, Strength
@@ -57,7 +57,7 @@ class Steps:
     def put(self, name: str, *needs: str, transactions: int = 1, strength: Strength = Strength.HARD) -> "Steps":
         wanted = tuple(Need(Address("thing", need), strength) for need in needs)
         calls = [ChainGroup((ChainCall(BOB, "registry", "f()", gas=100 + n),)) for n in range(transactions)]
-        effects = calls or [HttpRequest("PUT", ("x",))]
+        effects: Sequence[Effect] = calls or [HttpRequest("PUT", ("x",))]
         steps = tuple(Step(f"step {n}", effect) for n, effect in enumerate(effects))
         resource = Resource(Thing(), Spec(Address("thing", name), wanted))
         self.changes.append(PlannedChange(resource, Action.CREATE, steps=steps))
