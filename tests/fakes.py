@@ -21,8 +21,8 @@ from reconciler.core.effects import (
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.ports import Json, Receipt, Stored
 from reconciler.core.section import ZERO_ADDRESS
-from reconciler.core.v2 import token_id
 from reconciler.core.value import replace
+from reconciler.kinds.peaq_v2.ground import token_id
 from reconciler.manifest.networks import PRESETS
 
 DEFAULTS = {"machineIdOfOwner": 0, "tokenIdOf": 0, "paused": False, "minBond": 10**18, "operatorOf": ZERO_ADDRESS}

@@ -26,7 +26,7 @@ HOMES = {
     "web3": ("adapters", "sandbox"),
     "eth_abi": ("adapters", "sandbox"),
     "eth_account": ("adapters", "sandbox"),
-    "eth_hash": ("core", "adapters", "sandbox"),
+    "eth_hash": ("kinds", "adapters", "sandbox"),
     "eth_keys": ("adapters", "sandbox"),
     "eth_typing": ("adapters", "sandbox"),
     "eth_utils": ("adapters", "sandbox"),
@@ -51,7 +51,7 @@ HOMES = {
 }
 """Every library of others, and the packages that may know it. A new one must be given a home here first."""
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
-SLOW = ("web3", "eth_account", "httpx", "starlette", "cronsim")
+SLOW = ("web3", "eth_account", "eth_hash", "httpx", "importlib.metadata", "starlette", "cronsim")
 """Never imported by what must start fast."""
 
 
@@ -90,7 +90,13 @@ def test_packages_import_only_in_the_right_direction(package: str) -> None:
             fits = any(wanted == prefix or wanted.startswith(f"{prefix}.") for prefix in allowed)
             # The manifest may ask the registry for its kinds, but know none of them.
             registry = package == "manifest" and wanted == "reconciler.kinds.discover"
-            assert fits or registry, f"{name} imports {wanted}"
+            assert fits or registry or _ground(name, wanted), f"{name} imports {wanted}"
+
+
+def _ground(name: str, wanted: str) -> bool:
+    """Whether it is what the kinds of one protocol stand on, and one of them wants it."""
+    package, *world, _ = name.split("/")
+    return package == "kinds" and wanted.startswith(".".join(("reconciler.kinds", *world, "ground.")))
 
 
 def test_nothing_but_the_command_line_knows_the_sandbox() -> None:
@@ -152,9 +158,10 @@ def test_what_must_start_fast_imports_nothing_heavy(arguments: list[str], tmp_pa
     (tmp_path / "fleet.yaml").write_text(fleet % ("0" * 39) + "machines: []\n")
     program = f"""\
 import sys
-from reconciler.cli.main import cli
+from reconciler.cli.main import main
+sys.argv[1:] = {arguments!r}
 try:
-    cli({arguments!r})
+    main()
 except SystemExit:
     pass
 sys.stderr.write("loaded: " + " ".join(name for name in {SLOW!r} if name in sys.modules))

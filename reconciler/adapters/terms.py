@@ -1,7 +1,7 @@
 """What runs on a chain: whose contracts are there, and what protocol v2 says of itself."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from eth_hash.auto import keccak
 
@@ -10,7 +10,6 @@ from reconciler.core.errors import Rejected
 from reconciler.core.fleet import ROLES, ContractAddresses, Protocol
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS
-from reconciler.core.v2 import NO_PRICE, TIERS
 from reconciler.core.value import Value
 
 PEERS = {
@@ -37,10 +36,10 @@ class Terms(Value):
     """Seconds that one payment lasts."""
 
 
-async def terms(read: Reader) -> Terms:
-    """Raises Rejected or Unreachable where a contract does not answer as one of v2."""
+async def terms(read: Reader, tiers: Sequence[str]) -> Terms:
+    """`tiers` by their numbers. Raises Rejected or Unreachable where a contract does not answer as one of v2."""
     named = (read.view("infoDesk", "peer(bytes32)(address)", keccak(name.encode())) for name in PEERS.values())
-    prices = (_price(read, number) for number in range(len(TIERS)))
+    prices = (_price(read, number) for number in range(len(tiers)))
     said, peers, found = await asyncio.gather(
         read.together(
             (
@@ -54,7 +53,7 @@ async def terms(read: Reader) -> Terms:
         read.together(prices),
     )
     addresses = {role: address for role, (address,) in zip(PEERS, peers, strict=True)}
-    known = {tier: wei for tier, wei in zip(TIERS, found, strict=True) if wei is not None}
+    known = {tier: wei for tier, wei in zip(tiers, found, strict=True) if wei is not None}
     (token,), (authority,), (paused,), (period,) = said
     return Terms(addresses, token, authority, paused, known, period)
 
@@ -63,7 +62,7 @@ async def _price(read: Reader, tier: int) -> int | None:
     try:
         return int((await read.view("machineSubscription", "requiredPeaqAmount(uint8)(uint256)", tier))[0])
     except Rejected as error:
-        if error.reason == NO_PRICE:
+        if error.reason == "PriceNotAvailable":
             return None
         raise
 

@@ -10,9 +10,9 @@ from reconciler.core.errors import ConfigError
 from reconciler.core.fleet import Protocol
 from reconciler.core.kind import AnyKind
 from reconciler.core.ports import Reader
-from reconciler.core.v2 import owner_of
 from reconciler.core.value import Value, replace
 from reconciler.engine.adopt import identify, machines_of
+from reconciler.kinds.peaq_v2.ground import owner_of
 
 
 async def standing_kinds(session: Session, only: Protocol | None) -> tuple[AnyKind, ...]:

@@ -13,8 +13,8 @@ from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.observation import Present
 from reconciler.core.plan import PlannedChange
 from reconciler.core.selection import Selection
-from reconciler.core.v2 import subscription_of
 from reconciler.core.value import Value, field
+from reconciler.kinds.peaq_v2.ground import subscription_of
 
 PAGE = 20
 """Machines of one page of the MCR API (machine-markets-api §7.4)."""

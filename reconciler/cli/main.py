@@ -7,7 +7,8 @@ import os
 import sys
 from importlib import import_module
 from itertools import pairwise
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import click
 from click.shell_completion import CompletionItem
@@ -93,8 +94,9 @@ def main() -> None:
     """Entry point. Exit codes are those of core/exits.py."""
     # Imports and manifests make many things and little rubbish: looking for it so often takes longer than it saves.
     gc.set_threshold(50_000, 20, 20)
-    # Plugins of other packages have no business where keys are, and looking for them takes its time.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Plugins of other packages have no business where keys are. With nothing to look for them, nothing is imported that
+    # reads packages, which takes its time.
+    sys.modules["pydantic.plugin._loader"] = cast(ModuleType, SimpleNamespace(get_plugins=tuple))
     code = run(sys.argv[1:])
     # Python looks for rubbish once more before it goes, through all that is to be let go anyway.
     gc.freeze()

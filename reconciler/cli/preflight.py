@@ -12,6 +12,7 @@ from reconciler.core.money import format_amount
 from reconciler.core.observation import Present
 from reconciler.core.value import Value
 from reconciler.engine.survey import observe
+from reconciler.kinds.peaq_v2.ground import TIERS
 
 SKEW_SECONDS = 120
 """Difference between this machine's clock and the newest block from which on we say so."""
@@ -89,7 +90,7 @@ async def _protocols(session: Session) -> list[Finding]:
 async def _v2(session: Session) -> list[Finding]:
     contracts = session.project.fleet.network.contracts
     try:
-        said = await terms(await session.world.snapshot(0))
+        said = await terms(await session.world.snapshot(0), TIERS)
     except (Unreachable, Rejected) as error:
         hint = f"; {error.hint}" if error.hint else ""
         return [Finding(Level.FAILED, "v2 terms", f"{error}{hint}")]

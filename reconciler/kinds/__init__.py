@@ -1,6 +1,7 @@
 """One file per resource kind, grouped by the world it lives in; nothing else belongs here.
 
-A kind may import `core` only, never another kind: it names others by address. A new file is found by itself.
+A kind may import `core`, never another kind: it names others by address. What the kinds of one protocol share is the
+`ground` beside them. A new file is found by itself.
 """
 
 from importlib import import_module

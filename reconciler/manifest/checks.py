@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.core.section import Loc
 from reconciler.manifest.draft import Draft
+from reconciler.manifest.networks import ADDRESSES
 from reconciler.manifest.problems import nearest, unknown
 from reconciler.manifest.protocols import has_account
 
@@ -101,7 +102,8 @@ def _mistyped(machine: dict[str, Any]) -> bool:
 
 def _spelling(draft: Draft, checksum: Checksum) -> None:
     for loc, address in _all_addresses(draft.raw, ()):
-        if _mixed(address) and (right := checksum(address.lower())) != address:
+        # Those of the presets are known to be right, and a fleet that has no others need not import how to tell.
+        if _mixed(address) and address not in ADDRESSES and (right := checksum(address.lower())) != address:
             place = draft.origins.place(loc)
             draft.problems.add(place, "the address has a wrong EIP-55 checksum", f"if it is right, write {right}")
 

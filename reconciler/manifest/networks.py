@@ -63,6 +63,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "live": True,
     },
 }
+ADDRESSES = frozenset(address for network in PRESETS.values() for address in network["contracts"].values())
+"""Those of the presets, in their right spelling."""
 LIVE_CHAINS = frozenset(network["chainId"] for network in PRESETS.values() if network["live"])
 
 

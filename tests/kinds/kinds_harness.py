@@ -21,9 +21,9 @@ from reconciler.core.money import format_amount, parse_amount
 from reconciler.core.observation import Observation
 from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan
 from reconciler.core.ports import Receipt, Stored
-from reconciler.core.v2 import token_id
 from reconciler.engine.survey import look_around, observe_all, quests
 from reconciler.kinds import discover
+from reconciler.kinds.peaq_v2.ground import token_id
 from reconciler.manifest.expand import expand
 from reconciler.manifest.networks import PRESETS
 from reconciler.manifest.parse import load

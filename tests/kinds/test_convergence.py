@@ -15,7 +15,7 @@ from reconciler.core.effects import Signer
 from reconciler.core.kind import Resource
 from reconciler.core.plan import Plan, Scene, build_plan, burdens_of, judge, known_outputs
 from reconciler.core.staleness import approved
-from reconciler.core.v2 import token_id
+from reconciler.kinds.peaq_v2.ground import token_id
 
 OP, OTHER, AGENT, AGENT2 = (ACCOUNTS[name] for name in ("op", "other", "agent", "agent2"))
 MACHINES = {"m1": ACCOUNTS["m1"], "m2": ACCOUNTS["m2"]}

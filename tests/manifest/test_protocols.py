@@ -6,7 +6,7 @@ import pytest
 from manifest_harness import HEAD, address, problems, read
 
 from reconciler.core.fleet import Fleet
-from reconciler.core.v2 import MachineBlock
+from reconciler.kinds.peaq_v2.ground import MachineBlock
 
 A, B = address(0xA1), address(0xB2)
 MIXED = "0x52908400098527886E0F7030069857D2E4169Ee7"

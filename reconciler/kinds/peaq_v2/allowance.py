@@ -13,8 +13,8 @@ from reconciler.core.kind import Kind
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
-from reconciler.core.v2 import allowing, serving
 from reconciler.core.value import Value
+from reconciler.kinds.peaq_v2.ground import allowing, serving
 
 
 class Spec(Value):

@@ -14,8 +14,8 @@ from reconciler.core.kind import Kind
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
-from reconciler.core.v2 import NO_PRICE, TERMINATED, TIERS, due, owner_of, serving, subscription_of
 from reconciler.core.value import Value, field
+from reconciler.kinds.peaq_v2.ground import NO_PRICE, TERMINATED, TIERS, due, owner_of, serving, subscription_of
 
 VOUCHERS, REWARDS = "pendingVoucherCredit", "pendingBondingReward"
 SUBSCRIPTION = bytes.fromhex("32e459f82469a36e51987804a9d51db869e28dcc5ab0ec708b4fb9ad54ba2c1d")

@@ -17,7 +17,8 @@ from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS, Loc
-from reconciler.core.v2 import (
+from reconciler.core.value import Value
+from reconciler.kinds.peaq_v2.ground import (
     TERMINATED,
     TIERS,
     MachineBlock,
@@ -29,7 +30,6 @@ from reconciler.core.v2 import (
     subscription_of,
     written_subject,
 )
-from reconciler.core.value import Value
 
 ACTIVATE = (
     "activateMachine((string,address,(string,string,address,string)[],uint256[],(string,string,string)[]),"

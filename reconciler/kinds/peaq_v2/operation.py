@@ -11,8 +11,8 @@ from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc, Section
-from reconciler.core.v2 import BY_ACTIVATION, Parties, owner_of, serving
 from reconciler.core.value import Value
+from reconciler.kinds.peaq_v2.ground import BY_ACTIVATION, Parties, owner_of, serving
 
 
 class PauseSection(Section):

@@ -10,8 +10,8 @@ from reconciler.core.kind import Kind, Need
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
-from reconciler.core.v2 import Parties, owner_of, serving
 from reconciler.core.value import Value
+from reconciler.kinds.peaq_v2.ground import Parties, owner_of, serving
 
 FIRST = ("machine_activation", "controller", "verification_methods", "service_endpoints", "subscription", "operation")
 """What must be as declared before: afterwards not all of it can be changed by us."""

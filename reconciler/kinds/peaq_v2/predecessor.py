@@ -15,8 +15,8 @@ from reconciler.core.kind import Kind
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.succession import Forerunner
-from reconciler.core.v2 import MachineBlock, blocks
 from reconciler.core.value import Value
+from reconciler.kinds.peaq_v2.ground import MachineBlock, blocks
 
 ID_OF = "machineIdOfOwner(address)(uint256)"
 SUBJECT_HINT = "begin it with {}; `fleetctl migrate plan` writes it"

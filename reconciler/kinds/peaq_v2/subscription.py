@@ -16,7 +16,8 @@ from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
 from reconciler.core.stamps import written
-from reconciler.core.v2 import (
+from reconciler.core.value import Value
+from reconciler.kinds.peaq_v2.ground import (
     BY_ACTIVATION,
     TIERS,
     Parties,
@@ -27,7 +28,6 @@ from reconciler.core.v2 import (
     serving,
     subscription_of,
 )
-from reconciler.core.value import Value
 
 OPEN = "activate(uint256,uint8)"
 NAMES = {0: "not open", 1: "active", 2: "in its grace period", 3: "in run-off, where its bond decays", 4: "terminated"}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reconciler.core.v2 import MachineBlock, token_id
+from reconciler.kinds.peaq_v2.ground import MachineBlock, token_id
 
 SOUND: dict[str, Any] = {"machineType": "sensor", "credentialSubject": "serial-1"}
 KEY = {"id": "#one", "type": "Ed25519VerificationKey2020", "publicKeyMultibase": "z1"}

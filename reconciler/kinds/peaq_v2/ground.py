@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Literal
 
-from eth_hash.auto import keccak
 from pydantic import Field, model_validator
 
 from reconciler.core.address import Address, Output
@@ -160,6 +159,9 @@ class Parties(Value):
 
 def token_id(machine_type: str, subject: bytes) -> int:
     """keccak256(abi.encode(string, bytes)), as a number."""
+    # Only where it is needed: fleets without a v2 machine start without all that it imports.
+    from eth_hash.auto import keccak
+
     first, second = _padded(machine_type.encode()), _padded(subject)
     heads = (2 * WORD, 2 * WORD + len(first))
     return int.from_bytes(keccak(b"".join(at.to_bytes(WORD, "big") for at in heads) + first + second), "big")
