@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from reconciler.adapters.connections import Connections, trusted
-from reconciler.adapters.exchange import Reply, TooMuch, exchange, pause_of
+from reconciler.adapters.exchange import Reply, exchange, pause_of, trouble
 from reconciler.adapters.listing import Listings
 from reconciler.adapters.redact import SHORTEST, credentials, host_of
 from reconciler.adapters.retry import until_reached
@@ -130,7 +130,7 @@ class HttpApi:
             try:
                 reply = await self._exchange(http, "GET", path, params=params)
             except httpx.HTTPError as error:
-                raise self._unreachable(_why(error)) from None
+                raise self._unreachable(trouble(error)) from None
         return self._answer(reply), len(reply.content)
 
     async def _exchange(self, http: httpx.AsyncClient, method: str, path: Sequence[str], **given: Any) -> Reply:
@@ -174,9 +174,9 @@ class HttpApi:
             async with self._writing.one() as http:
                 response = await self._exchange(http, method, path, json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise self._unreachable(type(error).__name__) from None
+            raise self._unreachable(trouble(error)) from None
         except httpx.HTTPError as error:
-            raise self._ambiguous(method, path, _why(error)) from None
+            raise self._ambiguous(method, path, trouble(error)) from None
         if response.status == 429:
             await self._sleep(pause_of(response))
             raise self._unreachable("it limits the rate (429)")
@@ -244,10 +244,6 @@ def _code(response: Reply) -> tuple[str, str]:
     code, message = error.get("code"), error.get("message")
     known = code if isinstance(code, str) and _CODE.fullmatch(code) else ""
     return known, (quoted(message) if isinstance(message, str) else "")
-
-
-def _why(error: httpx.HTTPError) -> str:
-    return str(error) if isinstance(error, TooMuch) else type(error).__name__
 
 
 def _header(secret: str, name: str) -> str:
