@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from reconciler.sandbox.info import SandboxInfo
 from reconciler.sandbox.lifecycle import running
@@ -11,6 +12,9 @@ from reconciler.sandbox.node import free_port
 
 # A shell that runs us in the background ignores interrupts, and whoever we start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# A crowded machine is slow, which is no mistake of anybody's.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 LONGEST = ("test_commands.py", "test_ci_flow.py")

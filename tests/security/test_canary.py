@@ -7,7 +7,7 @@ import json
 import secrets
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from reconciler.adapters import http_api, rpc
 from reconciler.cli.main import run
 from reconciler.cli.options import Options
+from reconciler.core.value import replace
 
 MakeYard = Callable[..., Yard]
 Serve = Callable[[Answer], str]
