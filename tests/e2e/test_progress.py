@@ -10,7 +10,12 @@ import subprocess
 import termios
 from collections.abc import Callable
 
+import pytest
 from e2e_harness import World, Yard
+
+from reconciler.cli.options import Options
+from reconciler.cli.render.progress import EVERY, Meter
+from reconciler.engine.events import Event, Stage
 
 BEGINS = [
     "wave 1 of 4: 1 operator_identity, about 1 block",
@@ -72,3 +77,12 @@ def test_a_log_shows_each_wave_once(new_yard: Callable[..., Yard], slow_world: W
 
 def test_who_asks_for_quiet_has_it(new_yard: Callable[..., Yard]) -> None:
     assert "wave" not in chain_only(new_yard(1)).run("apply", "--yes", "-q").err
+
+
+def test_a_log_says_what_is_waited_for_if_nothing_was_said_for_long(capsys: pytest.CaptureFixture[str]) -> None:
+    for options in (Options(), Options(quiet=True)):
+        meter = Meter(options, "applying", 5)
+        for text in ("too early", "no answer from the node", "too early again"):
+            meter.event(Event(Stage.WAITING, text=text))
+            meter._last -= EVERY * (text == "too early")
+    assert capsys.readouterr().err == "no answer from the node\n"

@@ -60,9 +60,10 @@ class Meter:
         else:
             self._now_and_then()
 
-    def _now_and_then(self) -> None:
-        if not self._quiet and not self._live and time.monotonic() - self._last >= EVERY:
-            self.say(f"{self._title}: {self._done} of {self._total}{self._pace()}{self._ahead}")
+    def _now_and_then(self, text: str = "") -> None:
+        """Where there is no bar: `text`, or how far it is, if the last line is long ago."""
+        if not self._live and time.monotonic() - self._last >= EVERY:
+            self.say(text or f"{self._title}: {self._done} of {self._total}{self._pace()}{self._ahead}")
 
     def _pace(self) -> str:
         """How fast it goes, and how long it will take at that."""
@@ -88,8 +89,11 @@ class Meter:
                 self.tick()
             case Stage.WAVE:
                 self._wave_of(event)
-            case Stage.WAITING | Stage.RECOVERED:
-                self.say_live(event.text) if event.stage is Stage.WAITING else self.say(event.text)
+            case Stage.WAITING:
+                self.say_live(event.text)
+                self._now_and_then(event.text)
+            case Stage.RECOVERED:
+                self.say(event.text)
 
     def _wave_of(self, event: Event) -> None:
         """A line as a wave begins; what is left of it beside the bar, or in the lines that come now and then."""
