@@ -64,6 +64,7 @@ bench: $(READY)
 	$(BIN)/python bench/plan.py
 	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/pairings.py
+	$(BIN)/python bench/operations.py
 	$(BIN)/python bench/growth.py
 
 clean:

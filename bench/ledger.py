@@ -26,6 +26,8 @@ class Mark:
     requests: int
     calls: Counter[str]
     services: Counter[str]
+    cpu: float
+    """Processor seconds that the sandbox has taken, its node aside."""
 
 
 class Ledger:
@@ -42,7 +44,7 @@ class Ledger:
         block = int(self.rpc("eth_blockNumber"), 16)
         seen = self._http.get(f"{self._info.url}/sandbox/calls/rpc").raise_for_status().json()
         asked = self._http.get(f"{self._info.url}/sandbox/calls/services").raise_for_status().json()
-        return Mark(block, seen["requests"], Counter(seen["calls"]), Counter(asked["calls"]))
+        return Mark(block, seen["requests"], Counter(seen["calls"]), Counter(asked["calls"]), asked["cpuSeconds"])
 
     def rpc(self, method: str, *params: Any) -> Any:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
@@ -112,6 +114,7 @@ def asked(first: Mark, last: Mark) -> dict[str, Any]:
         "members": sum(calls.values()),
         "methods": {name: n for name, n in calls.most_common() if n},
         "services": dict(last.services - first.services),
+        "sandbox_cpu": last.cpu - first.cpu,
     }
 
 

@@ -4,7 +4,8 @@
     python bench/pairings.py --sizes 100 --rounds 1       a first look
 
 Pairings per second, from the moment the first PATCH was sent until the last token was stored; against a bare loop that
-asks and sends the same, as many at once. (Not bench/http.py: Python would take it for its own http.)
+asks and sends the same, as many at once. Processor time is that of an apply less that of a plan of the same, and the
+bare loop's whole. (Not bench/http.py: Python would take it for its own http.)
 """
 
 import itertools
@@ -48,7 +49,9 @@ def run(found: Stage, case: Record) -> Record:
     if case["who"] == FLEETCTL:
         text = found.manifest.read_text()
         found.manifest.write_text(re.sub(r"(?m)^delegationPolicies: .*$", _line(policy), text))
+        _, planned = found.counted(lambda: found.fleetctl("plan"))
         _, counts = found.counted(lambda: found.fleetctl("apply", "--yes"))
+        counts = {**counts, **{name: counts[name] - planned[name] for name in ("cpu", "sandbox_cpu")}}
     else:
         command = [sys.executable, str(HERE / "pairings_floor.py")]
         given = json.dumps({"policy": policy, "key": AGENT.key, "secrets": str(found.fleet / "secrets")})
@@ -87,10 +90,12 @@ def report(records: list[Record]) -> None:
         group = [r for r in records if (r["size"], r["who"]) == key]
         rate, seconds, wall = (median(r[field] for r in group) for field in ("rate", "seconds", "wall"))
         per = {verb: median(_count(r, verb) for r in group) / key[0] for verb in ("GET", "PATCH", "POST")}
+        own, server = (1000 * median(r[field] for r in group) / key[0] for field in ("cpu", "sandbox_cpu"))
         cells = [f"{key[0]:,}", key[1], len(group), f"{rate:.0f}", f"{seconds:.2f}", f"{wall:.2f}"]
+        cells += [f"{own:.1f}", f"{server:.1f}"]
         rows.append([*cells, *(f"{count:.2f}" for count in per.values())])
-    head = ("pairings", "who", "rounds", "pairings/s", "seconds", "wall s of the process", "GET each", "PATCH each",
-            "POST each")  # fmt: skip
+    head = ("pairings", "who", "rounds", "pairings/s", "seconds", "wall s of the process", "its CPU ms each",
+            "sandbox CPU ms each", "GET each", "PATCH each", "POST each")  # fmt: skip
     sections.write(TITLE, [about, "", *sections.table(head, rows)])
 
 

@@ -12,6 +12,7 @@ import random
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,17 @@ RESOURCES = 7
 
 
 def cases(given: Options) -> Iterator[Record]:
-    """Interleaved: in each round of a story everything once, in turn first."""
-    for size in given.sizes:
-        for story in (NO_OP, CHANGED, NEW):
-            for number in range(1, given.rounds + 1):
-                who = [FLEETCTL, FLOOR] if story == NO_OP else [FLEETCTL]
-                others = [SDK, OCTODNS] if story == NO_OP and number == 1 else []
-                for name in [*(who if number % 2 else reversed(who)), *others]:
-                    yield {"size": size, "story": story, "round": number, "who": name}
+    """Interleaved: in each round of a story everything once, in turn first.
+
+    All sizes in one round too: how cost grows is read off them, and a machine's speed wavers from one hour to the next.
+    """
+    for story in (NO_OP, CHANGED, NEW):
+        who = [FLEETCTL, FLOOR] if story == NO_OP else [FLEETCTL]
+        for number, size in product(range(1, given.rounds + 1), given.sizes):
+            for name in who if number % 2 else reversed(who):
+                yield {"size": size, "story": story, "round": number, "who": name}
+    for size, name in product(given.sizes, (SDK, OCTODNS)):
+        yield {"size": size, "story": NO_OP, "round": 1, "who": name}
 
 
 def run(found: Stage, case: Record) -> Record:
@@ -61,10 +65,14 @@ def run(found: Stage, case: Record) -> Record:
     return {**counts, "said": verdict(done)}
 
 
-def floor(found: Stage) -> Done:
+def asked_of_floor(found: Stage) -> Record:
     accounts = [machine.address for machine in wallets(found.size)]
-    wanted = {"machines": accounts, "operator": OPERATOR.address, "attributes": ATTRIBUTES}
-    done = process([sys.executable, str(HERE / "floor.py")], found.environ(), found.fleet, json.dumps(wanted))
+    return {"machines": accounts, "operator": OPERATOR.address, "attributes": ATTRIBUTES}
+
+
+def floor(found: Stage) -> Done:
+    wanted = json.dumps(asked_of_floor(found))
+    done = process([sys.executable, str(HERE / "floor.py")], found.environ(), found.fleet, wanted)
     told = json.loads(done.stdout)
     if told["refused"] or not told["records"] == told["pairings"] == found.size:
         raise RuntimeError(f"the floor found another world than was made: {told}")
@@ -116,7 +124,7 @@ def octodns(size: int) -> Record:
 def main() -> None:
     given = options(__doc__, RECORDS)
     if not given.report:
-        with Kept(staged) as kept:
+        with Kept(staged, most=len(given.sizes)) as kept:
             RECORDS.measure(cases(given), lambda case: run(kept.at((case["size"], case["story"])), case))
     plan_report.write(RECORDS.newest())
 

@@ -6,11 +6,14 @@ import platform
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / "build" / "bench"
 Record = dict[str, Any]
+LINE = 120
+"""Characters of a value that are shown while measuring."""
 
 
 def commit() -> str:
@@ -65,4 +68,4 @@ class Records:
 
 
 def _short(value: object) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    return f"{value:.2f}" if isinstance(value, float) else shorten(str(value), LINE)

@@ -112,24 +112,31 @@ def _set_out(found: Stage, story: str) -> None:
 
 
 class Kept(Generic[K, S]):
-    """The last thing that was opened, kept for as long as the next one wanted is the same. None is opened in vain."""
+    """The last `most` things that were opened, each kept while it may be wanted again. None is opened in vain."""
 
-    def __init__(self, opening: Callable[[K], AbstractContextManager[S]]) -> None:
+    def __init__(self, opening: Callable[[K], AbstractContextManager[S]], most: int = 1) -> None:
         self._opening = opening
-        self._stack = contextlib.ExitStack()
-        self._now: tuple[K, S] | None = None
+        self._most = most
+        self._open: dict[K, tuple[contextlib.ExitStack, S]] = {}
 
     def __enter__(self) -> "Kept[K, S]":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self._leave(0)
 
     def at(self, key: K) -> S:
-        if self._now is None or self._now[0] != key:
-            self._stack.close()
-            self._now = key, self._stack.enter_context(self._opening(key))
-        return self._now[1]
+        if key not in self._open:
+            self._leave(self._most - 1)
+            stack = contextlib.ExitStack()
+            self._open[key] = stack, stack.enter_context(self._opening(key))
+        return self._open[key][1]
+
+    def _leave(self, count: int) -> None:
+        """Close what was opened first, down to so many."""
+        while len(self._open) > count:
+            stack, _ = self._open.pop(next(iter(self._open)))
+            stack.close()
 
 
 def official_environ(found: Stage) -> dict[str, str]:

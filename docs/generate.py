@@ -148,7 +148,9 @@ def errors() -> str:
     intro = (
         'With `--output json` an error is `{"formatVersion", "error": {"code", "message", "where", "hint"},\n'
         '"exitCode"}`, '
-        "and `error.problems` lists the mistakes of a manifest. In text, the hint stands after `→`."
+        "and `error.problems` lists the mistakes of a manifest, which are `error.count`. Of more than 20 a few of\n"
+        "each sort are listed; the last of a sort says in `more` how many others there are, and in `last` where the\n"
+        "last one is. `-v` lists them all. In text, the hint stands after `→`."
     )
     ours = table(
         ("code", "exit code", "raised as", "what to do"),

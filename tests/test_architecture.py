@@ -23,6 +23,8 @@ MAY_IMPORT = {
 """Which modules of ours a package may import, by prefix."""
 HOMES = {
     "httpx": ("adapters", "sandbox"),
+    "aiohttp": ("adapters",),
+    "yarl": ("adapters",),
     "web3": ("adapters", "sandbox"),
     "eth_abi": ("adapters", "sandbox"),
     "eth_account": ("adapters", "sandbox"),
@@ -45,7 +47,7 @@ HOMES = {
     "pydantic": ("core", "kinds", "manifest", "sandbox"),
     "pydantic_core": ("adapters",),
     "deepdiff": ("core",),
-    "msgspec": ("core",),
+    "msgspec": ("core", "sandbox"),
     "cronsim": ("core",),
     "segno": ("cli",),
 }

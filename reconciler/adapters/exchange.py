@@ -3,14 +3,14 @@
 import asyncio
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 from pydantic_core import from_json
 
-from reconciler.adapters.connections import trusted
+from reconciler.adapters.tls import trusted
 from reconciler.core.value import Value
 
 SMALL = 1024 * 1024
@@ -18,6 +18,7 @@ SMALL = 1024 * 1024
 LONGEST = 2
 """Times the timeout of a single wait that a whole exchange may take."""
 MOST_PAUSE = 30.0
+JSON = {"content-type": "application/json"}
 # JSON has control characters only as escapes; C1 ones may stand there as they are.
 _STEERING = re.compile(rb"\\u00(?:0[0-8bce-f]|1[0-9a-f]|7f|[89][0-9a-f])|\xc2[\x80-\x9f]", re.IGNORECASE)
 _INSTEAD = rb"\\ufffd"
@@ -52,7 +53,7 @@ class Reply(Value):
     """An answer, read to its end."""
 
     status: int
-    headers: httpx.Headers
+    headers: Mapping[str, str]
     content: bytes
 
     @property
@@ -64,6 +65,13 @@ class Reply(Value):
         # Not by the json module: where a library has raised the recursion limit, and one of ours does, deeply nested
         # lists end the process. This parser has a limit of its own, and refuses halves of characters and infinities.
         return from_json(_STEERING.sub(_INSTEAD, self.content), allow_inf_nan=False)
+
+    def without(self, secrets: Sequence[str]) -> "Reply":
+        """The same with our `secrets` blotted out that it repeats, whoever it was that put them there."""
+        content = self.content
+        for secret in secrets:
+            content = content.replace(secret.encode(), b"***")
+        return Reply(self.status, self.headers, content)
 
 
 def pause_of(reply: Reply) -> float:
@@ -82,13 +90,11 @@ async def exchange(
     *,
     most: int,
     seconds: float,
-    hide: Sequence[str] = (),
     **given: Any,
 ) -> Reply:
     """Send a request once and read its answer, at most `most` bytes of it. Redirects are never followed.
 
-    Raises httpx.HTTPError: ReadTimeout after LONGEST times `seconds` in all, TooMuch for a longer answer. Secrets of
-    ours in `hide` that the answer repeats are blotted out, whoever it was that put them there.
+    Raises httpx.HTTPError: ReadTimeout after LONGEST times `seconds` in all, TooMuch for a longer answer.
     """
     try:
         async with (
@@ -100,7 +106,7 @@ async def exchange(
                 content += chunk
                 if len(content) > most:
                     raise TooMuch
-            return Reply(answer.status_code, answer.headers, _hidden(bytes(content), hide))
+            return Reply(answer.status_code, answer.headers, bytes(content))
     except TimeoutError:
         raise httpx.ReadTimeout("it takes far too long") from None
 
@@ -114,9 +120,3 @@ def exchange_now(method: str, url: str, *, seconds: float, **given: Any) -> Repl
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, once()).result()
-
-
-def _hidden(content: bytes, hide: Sequence[str]) -> bytes:
-    for secret in hide:
-        content = content.replace(secret.encode(), b"***")
-    return content

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from reconciler.adapters.connections import trusted
 from reconciler.adapters.exchange import SMALL, Reply, exchange, trouble
 from reconciler.adapters.redact import host_of
+from reconciler.adapters.tls import trusted
 from reconciler.adapters.totp import Pace
 from reconciler.core.effects import HttpRequest, Signer
 from reconciler.core.errors import Ambiguous, Deferred, Rejected, Unreachable
@@ -56,7 +56,8 @@ class GasStation:
     def __init__(self, url: str, pace: Pace, clock: Clock) -> None:
         self._base = url.rstrip("/")
         self._pace, self._clock = pace, clock
-        self._http = httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False, verify=trusted())
+        secure = url.startswith("https:")
+        self._http = httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False, verify=trusted(), http2=secure)
         self._turns: defaultdict[Signer, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._ended: dict[Signer, Rejected] = {}
         self._stale: set[Signer] = set()

@@ -1,15 +1,16 @@
 """Machine Markets and its sisters over HTTP: envelopes, pages, error codes, and which failures may be retried."""
 
 import asyncio
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 
-from reconciler.adapters.connections import Connections, trusted
-from reconciler.adapters.exchange import Reply, exchange, pause_of, trouble
+from reconciler.adapters.connections import Connections
+from reconciler.adapters.exchange import Reply, pause_of, trouble
 from reconciler.adapters.listing import Listings
 from reconciler.adapters.redact import SHORTEST, credentials, host_of
 from reconciler.adapters.retry import until_reached
@@ -91,18 +92,16 @@ class HttpApi:
     ) -> None:
         self._name = name
         self._base = base.rstrip("/")
-        self._timeout = timeout
         ours = (api_key,) if api_key and len(api_key) >= SHORTEST else ()
         self._hide = (*ours, *credentials(base))
         headers = {"x-api-key": _header(api_key, name)} if api_key else {}
 
-        def client(limits: httpx.Limits) -> httpx.AsyncClient:
-            return httpx.AsyncClient(
-                verify=trusted(), timeout=timeout, headers=headers, limits=limits, transport=transport
+        def connections() -> Connections:
+            return Connections(
+                self._base, AT_ONCE, headers=headers, seconds=timeout, longest=MAX_BODY, transport=transport
             )
 
-        self._reading = Connections(AT_ONCE, client)
-        self._writing = Connections(AT_ONCE, client)
+        self._reading, self._writing = connections(), connections()
         self._sleep = sleep
         self.lists = Listings(self.items)
         self.writes = 0
@@ -126,16 +125,12 @@ class HttpApi:
         return await until_reached(lambda: self._get(path, params), attempts=ATTEMPTS, sleep=self._sleep)
 
     async def _get(self, path: Sequence[str], params: Mapping[str, str | int]) -> tuple[Mapping[str, Any], int]:
-        async with self._reading.one() as http:
-            try:
-                reply = await self._exchange(http, "GET", path, params=params)
-            except httpx.HTTPError as error:
-                raise self._unreachable(trouble(error)) from None
-        return self._answer(reply), len(reply.content)
-
-    async def _exchange(self, http: httpx.AsyncClient, method: str, path: Sequence[str], **given: Any) -> Reply:
-        url = self._url(path)
-        return await exchange(http, method, url, most=MAX_BODY, seconds=self._timeout, hide=self._hide, **given)
+        query = f"?{urlencode(params)}" if params else ""
+        try:
+            reply = await self._reading.exchange("GET", _below(path) + query)
+        except httpx.HTTPError as error:
+            raise self._unreachable(trouble(error)) from None
+        return self._answer(reply.without(self._hide)), len(reply.content)
 
     async def item(self, path: Sequence[str]) -> Mapping[str, Any]:
         """The object inside `{item: …}`."""
@@ -171,12 +166,14 @@ class HttpApi:
         """
         self.writes += 1
         try:
-            async with self._writing.one() as http:
-                response = await self._exchange(http, method, path, json=body)
+            reply = await self._writing.exchange(method, _below(path), None if body is None else _json(body))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise self._unreachable(trouble(error)) from None
         except httpx.HTTPError as error:
             raise self._ambiguous(method, path, trouble(error)) from None
+        finally:
+            self.lists.written(tuple(path))
+        response = reply.without(self._hide)
         if response.status == 429:
             await self._sleep(pause_of(response))
             raise self._unreachable("it limits the rate (429)")
@@ -186,9 +183,6 @@ class HttpApi:
             raise self._ambiguous(method, path, f"it answered {response.status}")
         answer = self._answer(response, Ambiguous)
         return self._object(answer.get("item"), Ambiguous)
-
-    def _url(self, path: Sequence[str]) -> str:
-        return "/".join((self._base, *(quote(segment, safe="") for segment in path)))
 
     def _answer(self, reply: Reply, unclear: type[Ambiguous] | type[Unreachable] = Unreachable) -> Mapping[str, Any]:
         if reply.status >= 400:
@@ -244,6 +238,14 @@ def _code(response: Reply) -> tuple[str, str]:
     code, message = error.get("code"), error.get("message")
     known = code if isinstance(code, str) and _CODE.fullmatch(code) else ""
     return known, (quoted(message) if isinstance(message, str) else "")
+
+
+def _below(path: Sequence[str]) -> str:
+    return "".join(f"/{quote(segment, safe='')}" for segment in path)
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _header(secret: str, name: str) -> str:

@@ -1,6 +1,7 @@
 """The world as kinds read it: one block, one moment, every question asked once."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -45,7 +46,7 @@ class WorldReader:
         self._receipts = receipts
         self._sink = sink
         self._now = now
-        self._answers: dict[object, asyncio.Future[Any]] = {}
+        self._answers: OrderedDict[object, asyncio.Future[Any]] = OrderedDict()
 
     @property
     def block(self) -> int:
@@ -106,7 +107,7 @@ class WorldReader:
 
     async def _list(self, path: tuple[str, ...]) -> Listing:
         api = _configured(self._markets, "services.markets")
-        return await _once(self._answers, ("items", path), lambda: api.lists.get(path))
+        return await _once(self._answers, ("items", path), lambda: api.lists.get(path, self.block))
 
     async def item(self, *path: str) -> Json:
         api = _configured(self._markets, "services.markets")
@@ -129,12 +130,14 @@ class WorldReader:
         return self._sink.stored(name)
 
 
-async def _once(answers: dict[object, asyncio.Future[Any]], key: object, ask: Callable[[], Awaitable[T]]) -> T:
-    # The last to be asked for come last.
-    answer: asyncio.Future[T] = answers.pop(key) if key in answers else asyncio.ensure_future(ask())
-    answers[key] = answer
+async def _once(answers: OrderedDict[object, asyncio.Future[Any]], key: object, ask: Callable[[], Awaitable[T]]) -> T:
+    if key not in answers:
+        answers[key] = asyncio.ensure_future(ask())
+    # The last to be asked for come last. An ordinary dict looks for its first one through all that went before.
+    answers.move_to_end(key)
+    answer: asyncio.Future[T] = answers[key]
     if len(answers) > MOST_ANSWERS:
-        del answers[next(iter(answers))]
+        answers.popitem(last=False)
     return await answer
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 
-from reconciler.adapters.connections import trusted
 from reconciler.adapters.exchange import exchange, pause_of, trouble
 from reconciler.adapters.redact import host_of, secrets_of, without
 from reconciler.adapters.retry import until_reached
+from reconciler.adapters.tls import trusted
 from reconciler.core.errors import FleetError, Unreachable
 from reconciler.core.value import Value
 
@@ -66,7 +66,8 @@ class Rpc:
     ) -> None:
         self._urls = tuple(urls)
         self._timeout = timeout
-        self._http = httpx.AsyncClient(timeout=timeout, transport=transport, verify=trusted())
+        secure = any(url.startswith("https:") for url in urls)
+        self._http = httpx.AsyncClient(timeout=timeout, transport=transport, verify=trusted(), http2=secure)
         self._sleep = sleep
         self._waiting: list[_Waiting] = []
         self._slots = asyncio.Semaphore(AT_ONCE)

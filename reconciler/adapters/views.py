@@ -1,6 +1,7 @@
 """Contract reads in bulk: all that is awaited together goes through Multicall3, pinned to one block."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -46,7 +47,7 @@ class Views:
         self._block = hex(block)
         self._waiting: list[_Waiting] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self.answers: dict[object, asyncio.Future[Any]] = {}
+        self.answers: OrderedDict[object, asyncio.Future[Any]] = OrderedDict()
         """What was asked of this block and answered, by question."""
 
     async def read(self, to: str, data: bytes) -> bytes:

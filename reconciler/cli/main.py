@@ -4,6 +4,7 @@ import gc
 import json
 import logging
 import os
+import re
 import sys
 from importlib import import_module
 from itertools import pairwise
@@ -15,9 +16,10 @@ from click.shell_completion import CompletionItem
 
 from reconciler.cli.early import announce
 from reconciler.cli.options import Options, common, merge
-from reconciler.cli.render.errors import error_data
-from reconciler.core.errors import FleetError, ManifestError, Problem
+from reconciler.cli.render.errors import error_data, error_lines
+from reconciler.core.errors import FleetError
 from reconciler.core.exits import Exit
+from reconciler.core.folding import apart, folded
 from reconciler.core.text import visible
 
 COMMANDS = {
@@ -43,6 +45,9 @@ COMMANDS = {
     "sandbox": "A whole local peaq to try things on",
     "demo": "Watch a fleet go live on a sandbox",
 }
+
+
+_VERBOSE = re.compile("-v+|--verbose")
 
 
 class _Group(click.Group):
@@ -105,7 +110,6 @@ def main() -> None:
 
 def run(arguments: list[str], options: Options | None = None) -> int:
     """The exit code of one call, with `options` as what is said nowhere. Only --debug lets a traceback out."""
-    as_json = _asks_json(arguments)
     # Libraries have logs of their own, in which they quote URLs, headers and tracebacks. Nobody asked for them.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
@@ -123,7 +127,7 @@ def run(arguments: list[str], options: Options | None = None) -> int:
         _say("Interrupted. What was sent is in the journal; apply again to go on.")
         return Exit.INTERRUPTED
     except FleetError as error:
-        _report(error, as_json)
+        _report(error, arguments)
         if "--debug" in arguments:
             _say(_trace(error))
         return error.exit_code
@@ -151,25 +155,13 @@ def _asks_json(arguments: list[str]) -> bool:
     return "--output=json" in arguments or any(a == "--output" and b == "json" for a, b in pairwise(arguments))
 
 
-def _report(error: FleetError, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(error_data(error), indent=2))
+def _report(error: FleetError, arguments: list[str]) -> None:
+    fold = apart if any(_VERBOSE.fullmatch(argument) for argument in arguments) else folded
+    if _asks_json(arguments):
+        click.echo(json.dumps(error_data(error, fold), indent=2))
         return
-    if isinstance(error, ManifestError):
-        for problem in error.problems:
-            _problem(problem)
-        count = len(error.problems)
-        _say(f"{count} problem{'s' if count != 1 else ''}; nothing was done.")
-        return
-    _say(f"Error: {error}")
-    if error.hint:
-        _say(f"  → {error.hint}")
-
-
-def _problem(problem: Problem) -> None:
-    _say(str(problem))
-    if problem.hint:
-        _say(f"  → {problem.hint}")
+    for line in error_lines(error, fold):
+        _say(line)
 
 
 def _say(text: str) -> None:

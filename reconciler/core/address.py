@@ -62,6 +62,9 @@ class Never(Enum):
 
 NEVER = Never.NEVER
 Placeholder = Output | Burden
+_UNKNOWN = (Output, Burden, Never)
+_LEAVES = (str, int, float, Address)
+"""What never holds a placeholder, and is nearly all there is. Tuples: a union is made anew each time."""
 Resolve = Callable[[Placeholder], object | None]
 
 
@@ -79,7 +82,7 @@ def _bind(value: Any, resolve: Resolve) -> Any:
     if isinstance(value, Output | Burden):
         known = resolve(value)
         return value if known is None else known
-    if isinstance(value, Address | str | int):
+    if value is None or isinstance(value, _LEAVES):
         return value
     if isinstance(value, tuple):
         items = tuple(_bind(item, resolve) for item in value)
@@ -101,14 +104,16 @@ def expected(value: T | Output) -> T:
 
 def placeholders(value: object) -> Iterator[Placeholder | Never]:
     """Every placeholder still inside `value`."""
-    if isinstance(value, Output | Burden | Never):
+    if isinstance(value, _UNKNOWN):
         yield value
+    elif value is None or isinstance(value, _LEAVES):
+        return
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from placeholders(item)
     elif isinstance(value, tuple | list):
         for item in value:
             yield from placeholders(item)
-    elif isinstance(value, Value) and not isinstance(value, Address):
+    elif isinstance(value, Value):
         for name in value.__struct_fields__:
             yield from placeholders(getattr(value, name))

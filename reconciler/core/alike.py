@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 from reconciler.core.section import Section
 
 SectionT = TypeVar("SectionT", bound=Section)
+_PLAIN = (str, int, float)
 MOST = 5_000
 """Values that are known at a time: what is said so often is known again soon."""
 
@@ -24,7 +25,7 @@ class Alike:
 
     def one(self, part: Any) -> Any:
         """An equal value that was met before, or else this one."""
-        if part is None or isinstance(part, str | int | float):
+        if part is None or isinstance(part, _PLAIN):
             return part
         key = _key(part)
         if len(self._known) > MOST:
@@ -36,6 +37,8 @@ class Alike:
 
 def _key(value: Any) -> Hashable:
     """Differs where anything does: which fields were written, the order of names, and whether it is 1, 1.0 or true."""
+    if value is None or isinstance(value, _PLAIN):
+        return type(value), value
     if isinstance(value, Section):
         return type(value), frozenset(value.model_fields_set), tuple(_key(part) for _, part in value)
     if isinstance(value, Mapping):

@@ -45,8 +45,12 @@ class Problem(Value, order=True):
     message: str
     hint: str = ""
 
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+        return f"{self.place}: {self.message}"
 
 
 class ManifestError(FleetError):

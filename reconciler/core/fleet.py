@@ -6,7 +6,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -32,8 +32,7 @@ class SecretRef(Section):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "SecretRef":
-        chosen = [n for n in type(self).model_fields if n != "password" and getattr(self, n) is not None]
-        if len(chosen) != 1:
+        if sum(value is not None for name, value in vars(self).items() if name != "password") != 1:
             options = ", ".join(n for n in type(self).model_fields if n != "password")
             raise ValueError(f"name exactly one of: {options}")
         return self
@@ -67,6 +66,10 @@ class KeyRef(SecretRef):
         return "no key"
 
 
+# Asked for with every read of a contract.
+_snake = cache(to_snake)
+
+
 class ContractAddresses(Section):
     identity_registry: EvmAddress | None = None
     """v1's registry of machine identities."""
@@ -95,7 +98,7 @@ class ContractAddresses(Section):
 
     def at(self, role: str) -> str:
         """The address of a contract by its key here, such as machineRegistry. ConfigError where it is left out."""
-        address: str | None = getattr(self, to_snake(role))
+        address: str | None = getattr(self, _snake(role))
         if address is None:
             raise ConfigError(f"network.contracts.{role} is not set", hint="write its address under network.contracts")
         return address
@@ -257,7 +260,7 @@ class Machine(Section):
     """The v1 machine of this file that this one takes the place of: its credentialSubject says which (migrate plan)."""
     operator: Name = "default"
     """Which of the operators registers it."""
-    labels: Mapping[Name, LabelValue] = {}
+    labels: Mapping[Name, LabelValue] = Field(default_factory=dict)
     """For --only, --skip and windows; never sent anywhere, unlike market.labels."""
     suspended: bool = False
     """It is read and shown, and nothing of it is changed."""

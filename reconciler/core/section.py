@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, TypeVar
+from functools import cache
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -25,17 +26,31 @@ class Section(BaseModel):
         defer_build=True,
     )
 
-    def parts(self) -> Iterator["Section"]:
-        """This section and every section directly inside it."""
-        yield self
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, Section):
-                yield value
-
     def section(self, wanted: type[SectionT]) -> SectionT | None:
         """The part of this section that is (or contains the fields of) `wanted`, or None where it was left out."""
-        return next((part for part in self.parts() if isinstance(part, wanted)), None)
+        if isinstance(self, wanted):
+            return self
+        for name in _holders(type(self), wanted):
+            if isinstance(part := getattr(self, name), wanted):
+                return part
+        return None
+
+
+@cache
+def _holders(outer: type[Section], wanted: type[Section]) -> tuple[str, ...]:
+    """The fields of `outer` that may hold `wanted`. Kinds ask for the same few of every machine."""
+    return tuple(
+        name
+        for name, field in outer.model_fields.items()
+        if any(issubclass(held, wanted) or issubclass(wanted, held) for held in _classes(field.annotation))
+    )
+
+
+def _classes(annotation: Any) -> Iterator[type]:
+    if isinstance(annotation, type):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _classes(inner)
 
 
 def _not_zero(address: str) -> str:

@@ -1,7 +1,7 @@
 """Running a plan: every resource for itself, as soon as what it needs is there, and read back before it counts."""
 
 import asyncio
-from collections import ChainMap
+from collections import ChainMap, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,8 @@ FIRST, LONGEST = 0.05, 5.0
 """Seconds between looks while an effect does not show yet."""
 LOOKS_KEPT = 500
 """Resources whose dependents may go on with the look that found them as declared: a look holds all that it read."""
+GONE = "what it needs is no longer there"
+BEHIND = "the node is behind: it does not show yet what was sent before, and that may be what is to be done"
 ROUNDS = 3
 """Times a resource is planned afresh when foreign transactions got in its way."""
 
@@ -99,7 +101,7 @@ class Execution:
         self._shared = Shared(world, self._watch, Gauge(world), purse, self._forecast)
         self._result = Result()
         self._looks = 0
-        self._seen: dict[Address, Look] = {}
+        self._seen: OrderedDict[Address, Look] = OrderedDict()
         """By which look the last resources were found as declared."""
 
     async def run(self) -> Result:
@@ -192,11 +194,18 @@ class Execution:
             now = await self._judge(resource, look)
             # Else what we did already was gone while we looked, and it is back, or comes back by itself.
             if not now.action.acts or await self._watch.steady() == look.turns:
-                if NEVER not in set(placeholders(now.steps)):
+                gone = NEVER in set(placeholders(now.steps))
+                if not gone and await self._is_new_enough(now, look):
                     return now, look
                 if not await waited.more():
-                    raise NotConverged("what it needs is no longer there", hint="apply again")
+                    raise NotConverged(GONE if gone else BEHIND, hint="apply again")
             look = await self._look()
+
+    async def _is_new_enough(self, change: PlannedChange, look: Look) -> bool:
+        """Whether the look shows all that was sent by those who are to pay: on an older one they would pay again."""
+        effects = [step.effect for step in change.steps] if change.pays else []
+        lanes = [self._lane(effect.signer) for effect in effects if isinstance(effect, ChainGroup)]
+        return all([await lane.shows(look.reader.block) for lane in lanes])
 
     async def _steps(self, resource: Resource, change: PlannedChange) -> int:
         """Perform the steps in order; the block at or after which their effect shows."""
@@ -300,7 +309,7 @@ class Execution:
         self._result.converged[found.address] = found.resource
         self._seen[found.address] = look
         if len(self._seen) > LOOKS_KEPT:
-            del self._seen[next(iter(self._seen))]
+            self._seen.popitem(last=False)
 
     async def _settle(self) -> None:
         try:

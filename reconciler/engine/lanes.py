@@ -78,6 +78,9 @@ class Lane:
         self._worker: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
         self._nonce: int | None = None
+        self._begun = 0
+        self._shown: int | None = None
+        self._asking = asyncio.Lock()
         self._most_gas = 0
         self._window = shared.world.settings.window
 
@@ -88,6 +91,18 @@ class Lane:
         if self._worker is None or self._worker.done():
             self._worker = asyncio.ensure_future(self._work())
         return await future
+
+    async def shows(self, block: int) -> bool:
+        """Whether `block` shows all that this key had sent when its nonce was read.
+
+        Behind one name there may be nodes that are behind: what is read there of an older block may be done already.
+        """
+        async with self._asking:
+            await self._know_nonce()
+            if self._shown is None or block < self._shown:
+                count = await self._world.chain.nonce(self._world.keyring.address(self._signer), hex(block))
+                self._shown = block if count >= self._begun else self._shown
+            return self._shown is not None and block >= self._shown
 
     async def _work(self) -> None:
         await asyncio.sleep(LINGER)
@@ -177,6 +192,7 @@ class Lane:
     async def _know_nonce(self) -> int:
         if self._nonce is None:
             self._nonce = await self._world.chain.next_nonce(self._world.keyring.address(self._signer))
+            self._begun, self._shown = self._nonce, None
         return self._nonce
 
     async def _signed(self, part: _Part, nonce: int, fees: Fees) -> Sent:

@@ -93,10 +93,10 @@ async def _cancellation(world: World, sent: Sent) -> Sent:
 
 
 async def drained(world: World, accounts: Iterable[str], block: int) -> bool:
-    """Wait until none of `accounts` has transactions in the pool that we do not know of; True where any had.
+    """Wait until the newest block shows all that `accounts` have sent, our open intents aside; True if `block` did not.
 
-    They are another sender's, or ours from a journal that was lost: what they do must be seen before we plan. One that
-    was mined after `block`, where we looked at the world, is as unseen as one that waits.
+    What is in the pool is another sender's, or ours from a journal that was lost: what it does must be seen before we
+    plan. One that was mined after `block`, where we looked at the world, is as unseen as one that waits.
     """
     ours = {sent.sender.lower() for sent in world.journal.unsettled()}
     waits = (_drained(world, account, hex(block)) for account in accounts if account.lower() not in ours)
@@ -108,8 +108,8 @@ async def _drained(world: World, account: str, since: str) -> bool:
     if pending <= seen:
         return False
     end = world.clock.now() + world.settings.timeout
-    while (latest := await world.chain.nonce(account, "latest")) < pending:
-        text = f"waiting for {pending - latest} transaction(s) of {account} that are not in the journal"
+    while (shown := await world.chain.nonce(account, hex((await world.chain.head()).number))) < pending:
+        text = f"waiting for {pending - shown} transaction(s) of {account} that no block shows yet"
         world.emit(Event(Stage.WAITING, text=text))
         if world.clock.now() >= end:
             raise Ambiguous(f"{text}: they are still pending", hint="apply again when they are mined")

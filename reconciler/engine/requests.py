@@ -154,7 +154,19 @@ def check_challenge(message: str, names: Sequence[Segment], hosts: Sequence[str]
 
 def _names(message: str, name: str) -> bool:
     """True where `name` stands in the message as a whole word, letter case aside."""
-    return bool(name) and bool(re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", message, re.IGNORECASE))
+    # By hand: a pattern for each name takes as long to be compiled as a request to be sent.
+    text, word = message.lower(), name.lower()
+    at = text.find(word) if word else -1
+    while at >= 0:
+        before, after = text[at - 1 : at], text[at + len(word) : at + len(word) + 1]
+        if not (before == "." or _in_words(before) or _in_words(after)):
+            return True
+        at = text.find(word, at + 1)
+    return False
+
+
+def _in_words(letter: str) -> bool:
+    return letter.isalnum() or letter == "_"
 
 
 def _strange(what: str, message: str) -> Rejected:

@@ -9,7 +9,7 @@ from reconciler.core.section import Loc
 from reconciler.core.value import replace
 from reconciler.manifest import lockfile
 from reconciler.manifest.draft import Draft
-from reconciler.manifest.fill import fill_defaults, merged
+from reconciler.manifest.fill import fill_defaults, fixed, merged
 from reconciler.manifest.machinesets import machines_of
 from reconciler.manifest.moves import known_names
 from reconciler.manifest.origin import Entry, Origins
@@ -170,11 +170,11 @@ def _apply_defaults(root: Source, draft: Draft) -> None:
 
 
 def _put_under(defaults: Mapping[str, Any], base: Entry, draft: Draft) -> None:
-    machines, known = draft.raw["machines"], known_names(draft.raw)
+    machines, known, shared = draft.raw["machines"], known_names(draft.raw), fixed(defaults)
     for index, machine in enumerate(machines):
         if isinstance(machine, dict):
             outside = {**machine, "name": known.get(str(machine.get("name")), machine.get("name"))}
             entry = draft.origins.machines[index]
             draft.origins.machines[index] = replace(entry, base=base)
             mine = fitting(defaults, machine, draft.raw)
-            machines[index] = merged(machine, fill_defaults(mine, outside, base, draft.problems))
+            machines[index] = merged(machine, fill_defaults(mine, outside, base, shared, draft.problems))

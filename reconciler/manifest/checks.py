@@ -3,6 +3,7 @@
 These look at the plain data, so that they are told together with what the model refuses.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ Entries = list[tuple[Loc, dict[str, Any]]]
 Checksum = Callable[[str], str]
 """The EIP-55 spelling of an address."""
 
+_ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 _REFERENCES = ("env", "file", "keystore", "command")
 
 
@@ -109,24 +111,19 @@ def _spelling(draft: Draft, checksum: Checksum) -> None:
 
 
 def _all_addresses(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
-    """Values of the keys that hold addresses."""
-    if isinstance(value, dict):
-        for key, item in value.items():
+    """Values of the keys that hold addresses, inside a mapping or a list."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        # Most of a large fleet is text that is no address: that is seen soonest.
+        if isinstance(item, str):
+            if len(item) == 42 and _ADDRESS.fullmatch(item) and _holds_addresses(at := (*loc, key)):
+                yield at, item
+        elif isinstance(item, dict | list):
             yield from _all_addresses(item, (*loc, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _all_addresses(item, (*loc, index))
-    elif isinstance(value, str) and _looks(value) and _holds_addresses(loc):
-        yield loc, value
 
 
 def _holds_addresses(loc: Loc) -> bool:
     named = str(loc[-1]).lower().endswith("address") or loc[:2] == ("network", "contracts")
     return named or ("v2" in loc and loc[-1] in ("manufacturer", "owner", "controller"))
-
-
-def _looks(value: str) -> bool:
-    return len(value) == 42 and value.startswith("0x") and all(c in "0123456789abcdefABCDEF" for c in value[2:])
 
 
 def _mixed(address: str) -> bool:

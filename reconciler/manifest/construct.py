@@ -5,10 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.resolver import BaseResolver
 
 from reconciler.manifest.problems import Place, Problems
 
 _TAG = "tag:yaml.org,2002:"
+_TEXT = BaseResolver.DEFAULT_SCALAR_TAG
+"""Of every word that is nothing else: this one object."""
 _HEX = re.compile(r"^0[xX][0-9a-fA-F]{33,}$")
 # Aliases may say the same thing again, but not a thousand times a thousand times.
 _MOST_REPETITION = 50
@@ -16,14 +19,17 @@ _ALWAYS_FINE = 100_000
 
 
 def construct(root: Node, file: str, problems: Problems) -> Any:
-    """The data of a document, or an empty mapping with the problem where it is an alias bomb."""
+    """The data of a document that repeats itself no more than `repetition` allows."""
+    return _Constructor(file, problems).value(root)
+
+
+def repetition(root: Node) -> str:
+    """What is wrong with how a document uses aliases, or ""."""
     sizes: dict[int, int] = {}
     size = _expanded(root, sizes, set())
-    if size is None or size > max(_ALWAYS_FINE, len(sizes) * _MOST_REPETITION):
-        said = "an alias contains itself" if size is None else "aliases repeat too much"
-        problems.add((file, 1, 1), said, "write the entries out, or use `defaults` and `machineSets`")
-        return {}
-    return _Constructor(file, problems).value(root)
+    if size is None:
+        return "an alias contains itself"
+    return "aliases repeat too much" if size > max(_ALWAYS_FINE, len(sizes) * _MOST_REPETITION) else ""
 
 
 def _expanded(node: Node, sizes: dict[int, int], above: set[int]) -> int | None:
@@ -80,14 +86,14 @@ def _float(text: str) -> float | str:
 
 
 _SCALARS: dict[str, Callable[[str], Any]] = {
-    "str": str,
-    "int": _integer,
-    "float": _float,
-    "bool": lambda text: text.lower() == "true",
-    "null": lambda text: None,
-    "timestamp": str,
-    "merge": str,
-    "value": str,
+    _TAG + "str": str,
+    _TAG + "int": _integer,
+    _TAG + "float": _float,
+    _TAG + "bool": lambda text: text.lower() == "true",
+    _TAG + "null": lambda text: None,
+    _TAG + "timestamp": str,
+    _TAG + "merge": str,
+    _TAG + "value": str,
 }
 
 
@@ -100,15 +106,17 @@ class _Constructor:
         return self.file, node.start_mark.line + 1, node.start_mark.column + 1
 
     def value(self, node: Node) -> Any:
+        if isinstance(node, ScalarNode):
+            return self.scalar(node)
         if isinstance(node, MappingNode):
             return self.mapping(node)
-        if isinstance(node, SequenceNode):
-            return [self.value(item) for item in node.value]
-        return self.scalar(node)
+        return [self.value(item) for item in node.value]
 
-    def scalar(self, node: Node) -> Any:
+    def scalar(self, node: ScalarNode) -> Any:
+        if node.ctag is _TEXT:
+            return node.value
         tag = str(node.tag)
-        make = _SCALARS.get(tag.removeprefix(_TAG)) if tag.startswith(_TAG) else None
+        make = _SCALARS.get(tag)
         if make is None:
             self.problems.add(self.place(node), f"the tag `{tag.removeprefix(_TAG)}` is not understood", "leave it out")
             return str(node.value)
@@ -123,12 +131,13 @@ class _Constructor:
             data.update(self.mapping(inner))
         seen: dict[str, Node] = {}
         for key, value in node.value:
+            name = key.value
             if not isinstance(key, ScalarNode):
                 self.problems.add(self.place(key), "a key must be text", "quote a key that begins with `{` or `[`")
-            elif key.value in seen:
-                first = seen[key.value].start_mark.line + 1
-                self.problems.add(self.place(key), f"duplicate key `{key.value}`", f"the first is on line {first}")
-            elif key.value != "<<":
-                seen[key.value] = key
-                data[key.value] = self.value(value)
+            elif name in seen:
+                first = seen[name].start_mark.line + 1
+                self.problems.add(self.place(key), f"duplicate key `{name}`", f"the first is on line {first}")
+            elif name != "<<":
+                seen[name] = key
+                data[name] = self.value(value)
         return data

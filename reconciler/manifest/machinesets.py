@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.core.section import Loc
-from reconciler.manifest.fill import filled
+from reconciler.manifest.fill import filled, fixed
 from reconciler.manifest.origin import Entry
 from reconciler.manifest.problems import Place, Problems, mistyped, unknown
 from reconciler.manifest.source import Source, read_text
@@ -41,8 +41,8 @@ def machines_of(source: Source, index: int, texts: dict[Path, str], problems: Pr
     def complain(at: Loc, message: str, hint: str) -> None:
         problems.add(source.place((*loc, "template", *at)), message, hint)
 
-    rows, at = _rows(text, _beside(source, name), problems), (*loc, "template")
-    return [(filled(template, row, complain), Entry(source, at, place)) for place, row in rows]
+    rows, at, shared = _rows(text, _beside(source, name), problems), (*loc, "template"), fixed(template)
+    return [(filled(template, row, complain, shared), Entry(source, at, place)) for place, row in rows]
 
 
 def _csv_name(source: Source, loc: Loc, value: object, problems: Problems) -> str | None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 
 from reconciler.core.errors import Problem
 
@@ -25,6 +26,12 @@ def quoted(words: Iterable[str]) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant, upper and lower case aside."""
+    return _nearest(word, tuple(known))
+
+
+@lru_cache(1000)
+def _nearest(word: str, known: tuple[str, ...]) -> str | None:
+    # A mistake in the defaults, or in every line of a large file, is the same thousands of times.
     by_fold = {name.casefold().replace("_", ""): name for name in known}
     close = get_close_matches(word.casefold().replace("_", "").replace("-", ""), by_fold, n=1, cutoff=0.6)
     return by_fold[close[0]] if close else None

@@ -71,4 +71,4 @@ def _whole(loc: Loc, machine: Mapping[str, Any], draft: Draft) -> None:
 
 
 def _name(machine: Mapping[str, Any]) -> str:
-    return str(machine.get("name", "this machine"))
+    return f"`{machine['name']}`" if "name" in machine else "this machine"

@@ -1,6 +1,7 @@
 """Walking a model by the keys of a manifest: which keys are known where."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -11,17 +12,24 @@ from reconciler.core.section import Loc
 Model = type[BaseModel]
 
 
-def keys(model: Model) -> dict[str, Any]:
+@cache
+def keys(model: Model) -> Mapping[str, Any]:
     """Keys as they are written, and the types behind them."""
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
-def models_at(model: Model, loc: Loc) -> list[Model]:
+def models_at(model: Model, loc: Loc) -> tuple[Model, ...]:
     """The models that may stand at `loc`."""
+    # The same of every machine, and asked for each of them where all have a mistake.
+    return _models_at(model, tuple(0 if isinstance(part, int) else part for part in loc))
+
+
+@lru_cache(1000)
+def _models_at(model: Model, loc: Loc) -> tuple[Model, ...]:
     types: list[Any] = [model]
     for part in loc:
         types = [inner for outer in types for inner in _inside(outer, part)]
-    return [found for outer in types for found in _models(outer)]
+    return tuple(found for outer in types for found in _models(outer))
 
 
 def _models(outer: Any) -> Iterator[Model]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.resolver import VersionedResolver
 
 from reconciler.core.section import Loc
-from reconciler.manifest.construct import construct, merges
+from reconciler.manifest.construct import construct, merges, repetition
 from reconciler.manifest.problems import PRIVATE_KEY, Place, Problems
 
 _PLAIN_WORDS = (
@@ -35,8 +37,8 @@ Texts = Mapping[Path, str]
 NOTHING: Texts = {}
 Change = Callable[[Any, Node], None]
 """Changes what a file says and its nodes in place."""
-# The parser takes quadratic time for these, long before it gives up.
-_TOO_DEEP = re.compile(r"(?:[\[{]\s*){100}|(?:[-?][ \t]+){100}")
+# The parser takes quadratic time for these, long before it gives up. Two, for each is found by how it begins.
+_TOO_DEEP = (re.compile(r"[\[{](?:\s*[\[{]){99}"), re.compile(r"[-?](?:[ \t]+[-?]){99}"))
 
 
 @dataclass(eq=False)
@@ -128,8 +130,8 @@ def read(path: Path, file: str, problems: Problems, instead: Texts = NOTHING) ->
 
 
 def compose(text: str, file: str, problems: Problems) -> Node | None:
-    """The nodes of one YAML document. Problems: malformed or empty."""
-    if _TOO_DEEP.search(text):
+    """The nodes of one YAML document. Problems: malformed, empty, or a few aliases that stand for millions of nodes."""
+    if any(pattern.search(text) for pattern in _TOO_DEEP):
         problems.add((file, 0, 0), "nested too deeply")
         return None
     try:
@@ -146,13 +148,27 @@ def compose(text: str, file: str, problems: Problems) -> Node | None:
         return None
     if node is None:
         problems.add((file, 0, 0), "the file is empty", "write a first manifest with `fleetctl init`")
+    # Every alias has a star, and most files have none.
+    elif "*" in text and (said := repetition(node)):
+        problems.add((file, 1, 1), said, "write the entries out, or use `defaults` and `machineSets`")
+        return None
     return node
+
+
+class _Resolver(VersionedResolver):
+    """Finds the rules for numbers and the like once for a document; the library's own does so twice for each word."""
+
+    @cached_property
+    def versioned_resolver(self) -> Any:
+        return super().versioned_resolver
 
 
 def _nodes(text: str) -> Node | None:
     """As libyaml reads it, which is several times faster; what it refuses is told in the words of the other parser."""
+    reader = YAML(typ="safe")
+    reader.Resolver = _Resolver
     try:
-        node: Node | None = YAML(typ="safe").compose(text)
+        node: Node | None = reader.compose(text)
     except (YAMLError, RecursionError, ValueError):
         node = YAML(typ="safe", pure=True).compose(text)
     return node

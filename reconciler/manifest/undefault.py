@@ -27,7 +27,7 @@ def _over(content: Mapping[str, Any], defaults: Mapping[str, Any], model: Model)
     return result
 
 
-def _block(content: Any, below: dict[str, Any], models: list[Model], annotation: Any) -> Any:
+def _block(content: Any, below: dict[str, Any], models: tuple[Model, ...], annotation: Any) -> Any:
     if not isinstance(content, Mapping):
         return content
     if models:

@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.loops.auto import auto_loop_factory
 
 from reconciler.sandbox.accounts import Accounts
 from reconciler.sandbox.chain import Chain
@@ -106,7 +107,8 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     directory = Path(arguments[0])
     content: dict[str, Any] = json.loads((directory / SETTINGS).read_text(encoding="utf-8"))
-    asyncio.run(serve(directory, Settings(**content)))
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        runner.run(serve(directory, Settings(**content)))
 
 
 if __name__ == "__main__":

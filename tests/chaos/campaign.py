@@ -34,6 +34,7 @@ from chaos_cases import (
 )
 from chaos_faults import DISASTERS, Script, pending_and_lost, scripted, table
 from chaos_fleet import Fleet
+from chaos_terms import TICKING, terms
 from chaos_v1 import V1Fleet
 from chaos_v2 import V2Fleet
 from e2e_harness import World
@@ -47,15 +48,16 @@ SLOW = {"slow instant", "pending and lost"}
 FAST = {"making", "editing", "instant"}
 V2 = "v2 "
 """In front of the names of what is done to fleets of protocol v2."""
-V2_ALONE = {*FAST, "script", *table()} - {"two at once"}
+V2_TICKING = {"pending and lost", "reorgs", "reorgs and a kill", *TICKING}
+V2_ALONE = {*FAST, "script", *table(), *terms()} - V2_TICKING
 TURNS = {
     "v1": [
         ["instant", "making"], ["editing", "instant"], ["script"], ["slow instant", "pending and lost"],
         ["instant"], sorted(table()),
     ],
     "v2": [
-        [V2 + "making", V2 + "instant"], [V2 + "editing", V2 + "script"], [V2 + "pending and lost"],
-        [V2 + "instant"], sorted(V2 + name for name in V2_ALONE),
+        [V2 + "making", V2 + "instant"], [V2 + "editing", V2 + "script"],
+        sorted(V2 + name for name in V2_TICKING), [V2 + "instant"], sorted(V2 + name for name in V2_ALONE),
     ],
 }  # fmt: skip
 Points = tuple[list[str], list[str]]
@@ -82,7 +84,7 @@ def _case(name: str, seed: int, dice: random.Random, profile: type[Fleet], point
         edits, disasters = sorted(profile.EDITS), sorted(DISASTERS)
         chosen = dice.sample(edits, dice.randint(0, 4)), dice.choices(disasters, k=dice.randint(0, 4))
         return scripted(Script(seed, dice.randint(1, 3), dice.randint(1, 2), *chosen))
-    return table()[name]
+    return {**table(), **terms(), **TICKING}[name]
 
 
 def read_book(path: Path) -> dict[str, Any]:
@@ -128,7 +130,7 @@ def main() -> int:
             | dict.fromkeys(SLOW, [slow] * WORKERS)
             | dict.fromkeys(ALONE, own)
             | {V2 + name: own for name in V2_ALONE}
-            | {V2 + "pending and lost": ticking}
+            | {V2 + name: ticking for name in V2_TICKING}
         )
         book = {"next": 0, "counts": {}, "failures": []} if wanted.only else read_book(wanted.book)
 

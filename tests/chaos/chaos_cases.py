@@ -101,9 +101,9 @@ class Bench:
             assert ended.code in codes, ended.text
         return ended.killed
 
-    def apply(self, fleet: Fleet, **how: Any) -> Ended:
+    def apply(self, fleet: Fleet, *options: str, **how: Any) -> Ended:
         self.report.runs += 1
-        return fleet.apply(**how)
+        return fleet.apply(*options, **how)
 
     def _after_kill(self, fleet: Fleet, notes: Path, sort: str) -> None:
         passed = Counter(notes.read_text().splitlines() if notes.exists() else ())

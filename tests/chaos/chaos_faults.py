@@ -5,6 +5,7 @@ import random
 import resource
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from chaos_cases import Bench, Case
 from chaos_fleet import Fleet
 from chaos_points import Tripwire
 from chaos_process import PATIENCE, Child
+from e2e_harness import World
 
 SEND = "eth_sendRawTransaction"
 WRITES = ("POST", "PATCH", "PUT")
@@ -75,11 +77,16 @@ def _faulty(bench: Bench, rpc: Rules, services: Rules) -> Iterator[None]:
     try:
         yield
     finally:
-        left = world.http.get(f"{world.info.url}/sandbox/faults/services").json()["rules"]
-        bench.report.faults["service"] += sum(r["count"] for r in services) - sum(r["count"] for r in left)
-        met = world.http.get(f"{world.info.url}/sandbox/faults/rpc").json()["rules"]
-        bench.report.faults["rpc"] += sum(sum(r["struck"].values()) for r in met)
+        bench.report.faults.update(_struck(world, services))
         world.well()
+
+
+def _struck(world: World, services: Rules) -> Counter[str]:
+    """How often these rules, and those of the node, have struck."""
+    left = world.http.get(f"{world.info.url}/sandbox/faults/services").json()["rules"]
+    met = world.http.get(f"{world.info.url}/sandbox/faults/rpc").json()["rules"]
+    at_services = sum(r["count"] for r in services) - sum(r["count"] for r in left)
+    return Counter({"service": at_services, "rpc": sum(sum(r["struck"].values()) for r in met)})
 
 
 def _phases(bench: Bench, strike: Callable[[Fleet], None], failures: int = 0) -> None:
@@ -99,7 +106,10 @@ def under(rpc: Rules, services: Rules, *, kill: bool) -> Case:
     def strike(bench: Bench, fleet: Fleet) -> None:
         with _faulty(bench, rpc, services):
             if kill:
-                bench.killed_after(fleet, bench.dice.uniform(0.5, 3.0))
+                child = bench.start(fleet)
+                while child.running() and not _struck(bench.world, services).total():
+                    time.sleep(0.02)
+                bench.finish(fleet, child, child.lived + bench.dice.uniform(0.0, 2.0), (0, *LEFT))
             else:
                 # A session whose answer is lost costs one more.
                 fleet.spare += len(fleet.pairings()) if services else 0
@@ -109,7 +119,8 @@ def under(rpc: Rules, services: Rules, *, kill: bool) -> Case:
     return lambda bench: _phases(bench, lambda fleet: strike(bench, fleet))
 
 
-def _while_running(child: Child, dice: random.Random, act: Callable[[], None], times: int) -> None:
+def while_running(child: Child, dice: random.Random, act: Callable[[], None], times: int) -> None:
+    """Do it now and then, as long as the child runs."""
     for _ in range(times):
         time.sleep(dice.uniform(0.1, 0.8))
         if not child.running():
@@ -131,7 +142,7 @@ def reorgs(*, kill: bool) -> Case:
                 bench.world.control("reorg", depth=depth)
                 bench.report.faults["reorg"] += 1
 
-        _while_running(child, bench.dice, reorg, 4)
+        while_running(child, bench.dice, reorg, 4)
         bench.finish(fleet, child, bench.dice.uniform(0.5, 2.0) if kill else None, (0, *LEFT))
 
     return lambda bench: _phases(bench, lambda fleet: strike(bench, fleet))
@@ -148,7 +159,7 @@ def foreign(bench: Bench) -> None:
                 bench.world.send(fleet.operator, fleet.operator.address)
                 bench.report.faults["foreign transaction"] += 1
 
-        _while_running(child, bench.dice, send, 6)
+        while_running(child, bench.dice, send, 6)
         bench.finish(fleet, child, None, (0, *LEFT))
 
     _phases(bench, strike)
@@ -197,9 +208,9 @@ def two_at_once(bench: Bench) -> None:
     fleet = bench.fleet(1)
     other = bench.profile.make(bench.world, bench.root / "other", f"other-{bench.report.seed}", 1)
     other.operator, other.home = fleet.operator, fleet.root / "home"
-    wire = Tripwire(None, "journal.signed/after/machine_identity: register", number=signal.SIGSTOP)
+    wire = Tripwire(None, f"journal.signed/after/{fleet.FIRST}", number=signal.SIGSTOP)
     child = bench.start(fleet, around=wire.around)
-    _stopped(child)
+    stopped(child)
     turned_away = bench.apply(other)
     assert turned_away.code == 7, turned_away.text
     os.kill(child.pid, signal.SIGCONT)
@@ -208,7 +219,8 @@ def two_at_once(bench: Bench) -> None:
     bench.report.faults["two at once"] += 1
 
 
-def _stopped(child: Child) -> None:
+def stopped(child: Child) -> None:
+    """Wait until a child that is to stop itself has."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         assert child.running()
@@ -230,6 +242,30 @@ def pending_and_lost(bench: Bench) -> None:
         fleet.check()
         bench.report.faults["pending and lost"] += len(points)
         fleet.edit_money()
+
+
+def lagging(*, nonces: int) -> Case:
+    """Machines are paid for; then a node that has not seen it yet is asked, and `nonces` counts of it are believed."""
+
+    def case(bench: Bench) -> None:
+        fleet = bench.fleet()
+        fleet.tempt()
+        bench.converge(fleet)
+        for lost in (False, True):
+            fleet.edit_money()
+            bench.world.control("mine", blocks=4)
+            bench.converge(fleet)
+            if lost:
+                fleet.lose_journal()
+            late = {"action": "stale", "blocks": 3}
+            counts = [{**late, "method": "eth_getTransactionCount", "count": nonces}] if nonces else []
+            with _faulty(bench, [{**late, "method": "eth_getBlockByNumber", "count": 60}, *counts], []):
+                ended = bench.apply(fleet)
+                assert ended.code in (0, *LEFT), ended.text
+            bench.converge(fleet, tries=3, codes=LEFT)
+            fleet.check()
+
+    return case
 
 
 @dataclass(frozen=True)
@@ -296,5 +332,6 @@ def table() -> dict[str, Case]:
     return {
         **found,
         "reorgs": reorgs(kill=False), "reorgs and a kill": reorgs(kill=True), "foreign transactions": foreign,
+        "lagging node": lagging(nonces=0), "lagging node and counts": lagging(nonces=6),
         "full disk": full_disk, "torn journal": torn_tail, "two at once": two_at_once,
     }  # fmt: skip

@@ -52,6 +52,8 @@ class Fleet:
     """By what changes."""
     PENDING: ClassVar[Sequence[Sequence[str]]] = ()
     """Points after which a transaction is in the pool: when it is made, and after `edit_money`."""
+    FIRST: ClassVar[str] = ""
+    """A step by which it begins to be made."""
 
     @classmethod
     def make(cls, world: World, root: Path, name: str, machines: int = 3, agents: int = 2) -> "Fleet":
@@ -141,6 +143,9 @@ class Fleet:
     def edit_money(self) -> None:
         """Something of every machine becomes due."""
         raise NotImplementedError
+
+    def tempt(self) -> None:
+        """Before it is made: see to it that what is paid twice is paid twice, and nothing but us can stop it."""
 
     def check_chain(self, failures: int) -> None:
         """Every effect on chain exactly once, and as declared."""

@@ -66,13 +66,17 @@ class Child:
     def running(self) -> bool:
         return self._look() is None
 
+    @property
+    def lived(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self._begun
+
     def wait(self, kill_after: float | None = None) -> Ended:
         """Its end, which comes after `kill_after` seconds at the latest if that is said."""
         while (ended := self._look()) is None:
-            lived = time.monotonic() - self._begun
-            if kill_after is not None and lived >= kill_after:
+            if kill_after is not None and self.lived >= kill_after:
                 self.kill()
-            if lived > PATIENCE:
+            if self.lived > PATIENCE:
                 os.kill(self.pid, signal.SIGUSR1)
                 time.sleep(1)
                 self.kill()

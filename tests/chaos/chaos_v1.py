@@ -26,6 +26,7 @@ class V1Fleet(Fleet):
         ),
         (),
     )
+    FIRST: ClassVar[str] = "machine_identity: register"
 
     def begin(self) -> None:
         funding = {"from": "operator", "below": "0.05 PEAQ", "to": "0.2 PEAQ"}

@@ -35,7 +35,6 @@ def renewed_meanwhile(bench: Bench) -> None:
         fleet.renew_by_owner("air-3")
         bench.converge(fleet)
         fleet.check()
-        fleet.left = 0  # the next round uses it up
 
 
 def test_what_its_owner_has_renewed_is_not_renewed_again(run_alone: Run) -> None:

@@ -1,62 +1,60 @@
-"""What a lane says of a call that would fail: nothing is signed, and whoever waits learns what to do."""
+"""Lanes: what a block must show before anything is paid on what was read of it."""
 
 import asyncio
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import cast
 
-import pytest
-
-from reconciler.core.effects import ChainCall, ChainGroup, Signer
-from reconciler.core.errors import Rejected
-from reconciler.core.ports import Block, Chain, Clock, Fees, Keyring, Raw, Simulated
-from reconciler.engine.forecast import Forecast
+from reconciler.core.effects import Signer
+from reconciler.core.ports import Chain, Keyring
 from reconciler.engine.lanes import Lane, Shared
-from reconciler.engine.purse import Purse
-from reconciler.engine.watch import Watch
-from reconciler.engine.world import Gauge, Settings, World
+from reconciler.engine.world import World
 
-BOB = Signer("operator", "bob")
+OPERATOR = Signer("operator", "default")
 
 
-class Refusing:
-    """A chain where every call would fail; also the keyring and the clock. Whatever else is asked is a mistake."""
+@dataclass
+class Counts:
+    """A chain that only counts what an account has sent, up to each block; also the keyring, and what lanes share."""
 
-    def now(self) -> float:
-        return 0.0
+    shown: dict[str, int]
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def world(self) -> World:
+        return cast(World, self)
+
+    @property
+    def chain(self) -> Chain:
+        return cast(Chain, self)
+
+    @property
+    def keyring(self) -> Keyring:
+        return cast(Keyring, self)
+
+    @property
+    def settings(self) -> "Counts":
+        return self
+
+    window = 64
 
     def address(self, signer: Signer) -> str:
-        return "0x" + "b" * 40
-
-    def encode(self, call: ChainCall) -> Raw:
-        return Raw(call.to, "0x", 0)
-
-    async def recent(self, number: int = 0) -> Block:
-        return Block(1, "0x1", 1, 1, 15_000_000)
-
-    async def fees(self) -> Fees:
-        return Fees(1, None)
+        return "0x1"
 
     async def next_nonce(self, address: str) -> int:
-        return 0
+        return self.shown["pending"]
 
-    async def estimate(self, sender: str, call: Raw) -> Simulated:
-        return Simulated(revert="NotSuspended", remedy="plan again to see it")
+    async def nonce(self, address: str, tag: str) -> int:
+        self.asked.append(tag)
+        return self.shown[tag]
 
 
-@pytest.mark.parametrize("calls", [1, 2])
-def test_a_refusal_says_what_to_do(calls: int) -> None:
-    nobody: Any = None
-    chain = Refusing()
-    settings = Settings(1, batch=False)
-    world = World(
-        *(cast(Chain, chain), cast(Keyring, chain), nobody, nobody, nobody, nobody, cast(Clock, chain), nobody),
-        settings,
-    )
-    group = ChainGroup((ChainCall(BOB, "registry", "f()"),) * calls)
+def test_a_block_that_does_not_show_what_was_sent_before_is_too_old() -> None:
+    counts = Counts({"pending": 7, hex(20): 5, hex(21): 7})
+    lane = Lane(cast(Shared, counts), OPERATOR)
 
-    async def sent() -> None:
-        shared = Shared(world, Watch(world), Gauge(world), Purse(None), Forecast({}, world.emit, lambda: 0.0))
-        await Lane(shared, BOB).submit(group, ())
+    async def shows() -> list[bool]:
+        return [await lane.shows(block) for block in (20, 21, 22, 20)]
 
-    with pytest.raises(Rejected) as refused:
-        asyncio.run(sent())
-    assert (refused.value.reason, refused.value.hint) == ("NotSuspended", "plan again to see it")
+    assert asyncio.run(shows()) == [False, True, True, False]
+    # What a block shows, those after it show as well.
+    assert counts.asked == [hex(20), hex(21), hex(20)]

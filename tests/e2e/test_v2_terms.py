@@ -9,7 +9,7 @@ import httpx
 import pytest
 from e2e_harness import PEAQ, World, Yard, count_writes
 from eth_account import Account
-from v2_fleet import DAY, REGISTRY, SUBSCRIPTION, chained, did, live_by_v2, since
+from v2_fleet import DAY, REGISTRY, SUBSCRIPTION, TYPE, chained, did, live_by_v2, since
 
 from reconciler.sandbox.chain import calldata
 from reconciler.sandbox.config import WPEAQ_PRECOMPILE
@@ -56,7 +56,11 @@ def test_a_renewal_comes_when_it_is_due_and_once(new_yard: MakeYard, terms: Worl
     assert (first.paid_until, other.paid_until) == (ends[0] + YEAR, ends[1])
 
 
-def test_what_was_mined_after_the_world_was_read_is_not_paid_again(new_yard: MakeYard, terms: World) -> None:
+@pytest.mark.parametrize("lost", [True, False], ids=["journal lost", "journal there"])
+@pytest.mark.parametrize("times", [1, 12], ids=["once", "for a while"])
+def test_what_a_node_does_not_show_yet_is_not_paid_again(
+    new_yard: MakeYard, terms: World, times: int, *, lost: bool
+) -> None:
     yard = new_yard(0, world=terms)
     live_by_v2(yard, "a", renewBefore="30d")
     did(yard)
@@ -66,14 +70,29 @@ def test_what_was_mined_after_the_world_was_read_is_not_paid_again(new_yard: Mak
     head = terms.head()
     terms.control("mine")
     assert yard.run("apply", "--yes").code == 0
-    shutil.rmtree(yard.journal.parent)
-    terms.rpc_faults({"action": "stale", "method": "eth_getBlockByNumber", "blocks": 1, "count": 1})
+    if lost:
+        shutil.rmtree(yard.journal.parent)
+    terms.rpc_faults({"action": "stale", "method": "eth_getBlockByNumber", "blocks": 1, "count": times})
     try:
         again = yard.run("apply", "--yes")
     finally:
         terms.well()
     assert again.code == 0, again.said
     assert since(yard, head) == {"renew": 1}, again.said
+
+
+def test_nobody_is_enrolled_who_cannot_be_activated(new_yard: MakeYard, terms: World) -> None:
+    yard = new_yard(0, world=terms)
+    live_by_v2(yard, "a")
+    yard.machine("a")["pairings"] = [{"agent": "ops", "role": "ops", "delegationPolicy": "small"}]
+    yard.manifest["defaults"]["market"] = {"machineType": TYPE, "runtimeProfile": "linux-arm64"}
+    terms.control("setTechnicalPausedGlobal", paused=True)
+    try:
+        plan = yard.run("plan")
+    finally:
+        terms.control("setTechnicalPausedGlobal", paused=False)
+    assert "Plan: 0 to add" in plan.out, plan.out
+    did(yard)
 
 
 def test_a_renewal_comes_in_the_grace_period_too(new_yard: MakeYard, terms: World) -> None:

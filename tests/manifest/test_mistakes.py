@@ -211,6 +211,9 @@ def test_a_mistake_in_the_head(
         (b"a: 1\nname: \xff\n", 2, 7, "not UTF-8"),
         (b"a: \x07\n", 1, 4, "a character that YAML does not allow"),
         (b"a: " + b"[" * 20_000, 0, 0, "nested too deeply"),
+        (b"a: " + b"{ " * 20_000, 0, 0, "nested too deeply"),
+        (b"- " * 20_000, 0, 0, "nested too deeply"),
+        (b"? " * 20_000, 0, 0, "nested too deeply"),
         (
             b"a: &a [1,1,1,1,1,1,1,1,1,1]\n"
             + b"".join(
@@ -221,7 +224,7 @@ def test_a_mistake_in_the_head(
             "aliases repeat too much",
         ),
     ],
-    ids=["empty", "comment", "list", "text", "latin", "control", "deep", "bomb"],
+    ids=["empty", "comment", "list", "text", "latin", "control", "deep", "deep map", "deep list", "deep key", "bomb"],
 )
 def test_a_file_that_is_no_manifest(tmp_path: Path, content: bytes, line: int, column: int, message: str) -> None:
     path = tmp_path / "fleet.yaml"

@@ -17,14 +17,14 @@ BOTH = "defaults:\n  v1: {dataVisibility: public}\n  v2: {machineType: press, cr
 MISTAKES = [
     (
         f"protocol: v2\nmachines:\n  - name: press-07\n    {V2}\n    v1: {{dataVisibility: public}}\n",
-        *(10, 5, "press-07 lives by v2: a v1 block cannot be carried", "`protocol: v1` here"),
+        *(10, 5, "`press-07` lives by v2: a v1 block cannot be carried", "`protocol: v1` here"),
     ),
     (
         f'machines:\n  - name: press-07\n    address: "{A}"\n    {V2}\n',
-        *(9, 5, "press-07 lives by v1: a v2 block cannot be carried", "`protocol: v2` here"),
+        *(9, 5, "`press-07` lives by v1: a v2 block cannot be carried", "`protocol: v2` here"),
     ),
-    ("protocol: v2\nmachines:\n  - name: a\n", 8, 11, "a lives by v2 and has no v2 block", "machineType"),
-    ("machines:\n  - name: a\n    protocol: v2\n", 7, 11, "a lives by v2 and has no v2 block", "machineType"),
+    ("protocol: v2\nmachines:\n  - name: a\n", 8, 11, "`a` lives by v2 and has no v2 block", "machineType"),
+    ("machines:\n  - name: a\n    protocol: v2\n", 7, 11, "`a` lives by v2 and has no v2 block", "machineType"),
     (
         f'protocol: v2\nmachines:\n  - name: a\n    address: "{A}"\n    {V2}\n',
         *(9, 5, "`address` is of no use", "custody: machine"),

@@ -80,6 +80,17 @@ def test_results_and_errors_are_lines(tmp_path: Path) -> None:
     assert (manifest["where"], manifest["@message"]) == ("a.yaml:1:2", "bad")
 
 
+def test_a_mistake_that_is_there_a_thousand_times_is_a_few_lines(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with event_log(path, "plan") as record:
+        for line in of_error(ManifestError([Problem("a.yaml", n, 2, "bad", "good") for n in range(1, 1001)])):
+            record(line)
+    _, *told = written(path)
+    assert [line["@message"] for line in told] == ["bad"] * 3 + ["… and 997 more, the last at a.yaml:1000:2"]
+    assert [line["where"] for line in told] == ["a.yaml:1:2", "a.yaml:2:2", "a.yaml:3:2", "a.yaml:1000:2"]
+    assert {line["code"] for line in told} == {"manifest.invalid"}
+
+
 def test_a_run_starts_its_file_anew_and_leaves_an_open_log_alone(tmp_path: Path) -> None:
     path, other = tmp_path / "events.jsonl", tmp_path / "log"
     for record in (100, 0):

@@ -11,8 +11,10 @@ from markdown_it.token import Token
 from outputs_harness import APPLY, GOLDEN, NASTY, PLAN, Data, change, field, headings, hostile, plan, small, thousand
 
 from reconciler.cli.render.blocks import Heading
+from reconciler.cli.render.errors import error_data
 from reconciler.cli.render.markdown import LIMIT, escape, marker, render, size
 from reconciler.core.change import Action
+from reconciler.core.errors import ManifestError, Problem
 
 READER = MarkdownIt("commonmark", {"linkify": False}).enable(["table", "strikethrough"])
 OURS = re.compile(r"(<!-- fleetctl:\w+:[\w.-]* -->|<details><summary>[\w ,:]+</summary>|</details>)\n*")
@@ -93,6 +95,13 @@ def test_problems_of_a_manifest_are_listed_at_their_places() -> None:
     assert "- **Invalid:** fleet.yaml:1:5: unknown key &#96;x&#96; → did you mean y?\n" in text
     assert text.count("- **Invalid:**") == 30
     assert "<details><summary>Invalid: 20 more</summary>" in text
+
+
+def test_what_is_left_of_a_sort_of_problems_is_counted() -> None:
+    error = ManifestError([Problem("fleet.yaml", n, 5, "bad", "mend it") for n in range(1, 10_001)])
+    text = render(error_data(error), PLAN)
+    assert "- **Invalid:** fleet.yaml:3:5: bad → mend it\n- **Invalid:** … and 9,997 more, the last at " in text
+    assert text.count("- **Invalid:**") == 4
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

@@ -40,7 +40,7 @@ from reconciler.engine.recover import drained, recover
 
 WAITS = "waits for "
 AGAIN = 5
-"""Times an apply starts over because the chain was reorganised under it."""
+"""Times an apply starts over because the chain was reorganised under it, or because its plan was made too early."""
 
 
 @click.command("apply", cls=Documented)
@@ -140,7 +140,9 @@ async def _apply(
             session = replace(connection, world=replace(world, keyring=replace(keyring, keys=world.keyring)))
             await approval.check(session)
             planned = await _plan(options, session, wishes, relay)
-            if await _settled_earlier(options, session, planned, wishes, relay):
+            for _ in range(AGAIN):
+                if not await _settled_earlier(options, session, planned, wishes, relay):
+                    break
                 planned = await _plan_again(options, session, wishes, relay)
             if options.record.heard:
                 options.record.plan(plan_data(session, planned), "apply")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from reconciler.cli.render.blocks import Data, line, what
 from reconciler.core.change import Action
 from reconciler.core.errors import FleetError, ManifestError
+from reconciler.core.folding import folded
 from reconciler.core.lines import (
     AppliedLine,
     Change,
@@ -75,8 +76,10 @@ def of_error(error: FleetError) -> Iterator[Line]:
             level="error", message=line(error.message), code=error.code, where=error.where, hint=error.hint
         )
         return
-    for problem in error.problems:
-        where = f"{problem.file}:{problem.line}:{problem.column}"
-        yield DiagnosticLine(
-            level="error", message=line(problem.message), code=error.code, where=where, hint=problem.hint
-        )
+    for sort in folded(error.problems):
+        for problem in sort.shown:
+            yield DiagnosticLine(
+                level="error", message=line(problem.message), code=error.code, where=problem.place, hint=problem.hint
+            )
+        if sort.more:
+            yield DiagnosticLine(level="error", message=line(sort.rest), code=error.code, where=sort.problems[-1].place)

@@ -1,7 +1,7 @@
 """Plan data as documents show it: changes by action and by machines alike, in words, from JSON data alone."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.change import Action
@@ -189,7 +189,7 @@ def troubles(data: Data) -> dict[str, list[tuple[str, str]]]:
     """What a reader must see before all else, by heading: each with what to do about it."""
     found = {
         "Error": [_error(data["error"])] if "error" in data and not data["error"].get("problems") else [],
-        "Invalid": [_problem(problem) for problem in data.get("error", {}).get("problems", ())],
+        "Invalid": [said for problem in data.get("error", {}).get("problems", ()) for said in _problem(problem)],
         "Refused": [(refusal["message"], refusal["hint"]) for refusal in data.get("refusals", ())],
         "Left": [_outcome(outcome) for outcome in _open(data.get("result", {}))],
         "Unsettled": [(text, "apply again to settle it") for text in data.get("result", {}).get("unsettled", ())],
@@ -203,9 +203,11 @@ def _error(error: Data) -> tuple[str, str]:
     return f"{place}{error['message']}", error.get("hint", "")
 
 
-def _problem(problem: Data) -> tuple[str, str]:
+def _problem(problem: Data) -> Iterator[tuple[str, str]]:
     place = f"{problem['file']}:{problem['line']}:{problem['column']}"
-    return f"{place}: {problem['message']}", problem.get("hint", "")
+    yield f"{place}: {problem['message']}", problem.get("hint", "")
+    if "more" in problem:
+        yield f"… and {problem['more']:,} more, the last at {problem['last']}", ""
 
 
 def _open(result: Data) -> list[Data]:

@@ -133,9 +133,10 @@ class MachineRecord(Kind[Spec, Json]):
     def needs(self, spec: Spec) -> Iterable[Need]:
         if spec.archived:
             return
-        # What shows it may be as declared before anything is there, and then keeps nobody waiting.
-        for address in dict.fromkeys((spec.identity.made, spec.identity.shown)):
-            yield Need(address)
+        yield Need(spec.identity.shown)
+        if not spec.leaves:
+            # What shows it may come with it, and then has nothing to wait for by itself.
+            yield Need(spec.identity.made)
         for output in placeholders(spec.fields.get("policyIds")):
             if isinstance(output, Output):
                 yield Need(output.address)

@@ -49,7 +49,7 @@ class RuntimeEndpoint(Section):
 
 
 class EndpointsSection(Section):
-    runtime_endpoints: Mapping[ProviderKey, RuntimeEndpoint | None] = {}
+    runtime_endpoints: Mapping[ProviderKey, RuntimeEndpoint | None] = Field(default_factory=dict)
     """By provider key, e.g. qvac; null removes one."""
 
 

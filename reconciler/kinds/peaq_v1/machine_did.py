@@ -36,7 +36,7 @@ AttributeName = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,64}$")]
 
 
 class DidSection(Custody):
-    attributes: Mapping[AttributeName, Ascii | None] = {}
+    attributes: Mapping[AttributeName, Ascii | None] = Field(default_factory=dict)
     """More DID attributes of your own; null removes one."""
     data_visibility: Visibility | None = None
     """Who may see the machine's data: public reads dataApi, onchain only on-chain events, private neither."""

@@ -1,10 +1,10 @@
 """What the services read of the sandbox chain, over the dev node's plain JSON-RPC."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import httpx
 from eth_abi.abi import decode, encode
@@ -15,6 +15,8 @@ from eth_utils.crypto import keccak
 from reconciler.sandbox.config import SandboxConfig
 from reconciler.sandbox.services.line import Call, Line
 
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 _ZERO = "0x" + "0" * 40
 _NO_SUCH_TOKEN = "0x" + keccak(text="ERC721NonexistentToken(uint256)")[:4].hex()
 # Topics under which an account is named: as holder, as first controller, as a later one; and where.
@@ -114,8 +116,14 @@ class RpcChain:
     def __init__(self, config: SandboxConfig) -> None:
         self._config = config
         self._lines: dict[int, Line] = {}
+        self._block = ""
+        self._known: dict[Any, Any] = {}
+        """What was found out about v1 in that block."""
 
     async def machines(self, ids: Sequence[int]) -> list[MachineFacts | None]:
+        return await self._of_block(ids, self._machines)
+
+    async def _machines(self, ids: Sequence[int]) -> list[MachineFacts | None]:
         at = self._config.contracts
         questions = [
             (to, _calldata(signature, ("uint256",), (machine_id,)))
@@ -159,6 +167,9 @@ class RpcChain:
         return [fact.machine_id for fact in found if fact and address in (fact.owner, fact.controller)]
 
     async def attributes(self, wanted: Sequence[tuple[str, str]]) -> list[str | None]:
+        return await self._of_block(wanted, self._attributes)
+
+    async def _attributes(self, wanted: Sequence[tuple[str, str]]) -> list[str | None]:
         data = [
             _calldata("readAttribute(address,bytes)", ("address", "bytes"), (who, name.encode()))
             for who, name in wanted
@@ -190,6 +201,17 @@ class RpcChain:
         except ChainUnavailable as problem:
             return str(problem)
         return None
+
+    async def _of_block(self, wanted: Sequence[K], ask: Callable[[Sequence[K]], Awaitable[list[T]]]) -> list[T]:
+        """What `ask` finds. Only a block changes it, so that it is asked once for each block."""
+        (head,) = await self._post([("eth_getBlockByNumber", ["latest", False])])
+        if (block := str(_result(head)["hash"])) != self._block:
+            self._block, self._known = block, {}
+        known = self._known
+        missing = [key for key in dict.fromkeys(wanted) if key not in known]
+        if missing:
+            known.update(zip(missing, await ask(missing), strict=True))
+        return [known[key] for key in wanted]
 
     async def _call_all(self, questions: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
         return await self._post(

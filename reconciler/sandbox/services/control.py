@@ -1,5 +1,6 @@
 """The sandbox's own door: fault switches, fault rules, and machine states only the platform can set."""
 
+import time
 from typing import Any
 
 from starlette.requests import Request
@@ -31,7 +32,7 @@ def routes(ctx: Context) -> list[Route]:
         return JSONResponse(ctx.faults.describe())
 
     async def calls(request: Request) -> Response:
-        return JSONResponse({"calls": dict(ctx.faults.calls)})
+        return JSONResponse({"calls": dict(ctx.faults.calls), "cpuSeconds": time.process_time()})
 
     return [
         Route(CALLS, calls),

@@ -4,13 +4,14 @@ All access is from the event loop's thread, and no call awaits: what happens bet
 is atomic.
 """
 
-import json
 import secrets
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import json
 
 from reconciler.sandbox.services.clock import WriteClock
 
@@ -52,7 +53,7 @@ class Store:
         self._db.execute(
             "INSERT INTO document (kind, id, parent, natural, body) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
-            (kind, doc["id"], parent, natural, json.dumps(doc)),
+            (kind, doc["id"], parent, natural, json.encode(doc).decode()),
         )
         self._db.execute("UPDATE meta SET value = ? WHERE name = 'clock'", (str(self.clock.last_ms),))
 
@@ -63,7 +64,7 @@ class Store:
         rows = self._db.execute(
             "SELECT body FROM document WHERE kind = ? AND natural = ? ORDER BY seq", (kind, natural)
         )
-        return [json.loads(body) for (body,) in rows]
+        return [json.decode(body) for (body,) in rows]
 
     def remove(self, kind: str, ident: str) -> bool:
         return self._db.execute("DELETE FROM document WHERE kind = ? AND id = ?", (kind, ident)).rowcount > 0
@@ -74,7 +75,7 @@ class Store:
             f"SELECT seq, body FROM document WHERE kind = ?{where} AND seq > ? ORDER BY seq LIMIT ?",
             (kind, *args, after, limit),
         )
-        return [Row(seq, json.loads(body)) for seq, body in rows]
+        return [Row(seq, json.decode(body)) for seq, body in rows]
 
     def every(self, kind: str, *, parent: str | None = None) -> Iterator[Document]:
         for row in self.page(kind, 0, -1, parent=parent):
@@ -85,7 +86,7 @@ class Store:
 
     def _one(self, sql: str, *args: str) -> Document | None:
         row = self._db.execute(sql, args).fetchone()
-        return None if row is None else json.loads(row[0])
+        return None if row is None else json.decode(row[0])
 
     def _meta(self, name: str, default: str) -> str:
         self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (name, default))

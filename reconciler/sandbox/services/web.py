@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from reconciler.sandbox.config import SandboxConfig
@@ -96,8 +97,15 @@ def refuse_empty_json(switches: Switches, request: Request) -> None:
         raise ApiError("VALIDATION_ERROR", "Body cannot be empty when content-type is set to 'application/json'")
 
 
+class Envelope(Response):
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return msgspec.json.encode(content)
+
+
 def item(doc: Mapping[str, Any], status: int = 200) -> Response:
-    return JSONResponse({"item": doc}, status_code=status)
+    return Envelope({"item": doc}, status_code=status)
 
 
 def deleted() -> Response:
@@ -116,7 +124,7 @@ class PageRequest:
         body: dict[str, Any] = {"items": [doc for _, doc in shown]}
         if len(numbered) > self.limit:
             body["nextCursor"] = _cursor(self.scope, shown[-1][0])
-        return JSONResponse(body)
+        return Envelope(body)
 
 
 def page_request(request: Request, scope: str) -> PageRequest:
