@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -65,6 +65,9 @@ class FakeWorld:
     receipts: dict[str, Receipt] = field(default_factory=dict)
     stored: dict[str, Stored] = field(default_factory=dict)
     signers: dict[str, str] = field(default_factory=dict)
+    subjects: dict[str, str] = field(default_factory=dict)
+    minted: dict[str, Any] = field(default_factory=dict)
+    """Numbers of v2 machines by account."""
     now: float = 0.0
 
 
@@ -130,8 +133,16 @@ class FakeReader:
     async def together(self, reads: Iterable[Awaitable[T]]) -> Sequence[T]:
         return await asyncio.gather(*reads)
 
+    async def minted_for(self, account: str) -> Collection[str]:
+        await asyncio.sleep(0)
+        found: Sequence[str] = _answer(self._world.minted.get(account, []))
+        return found
+
     def signers(self) -> Sequence[tuple[str, str]]:
         return list(self._world.signers.items())
+
+    def subjects(self, kind: str) -> Sequence[tuple[str, str]]:
+        return [(address, did) for address, did in self._world.subjects.items() if address.startswith(f"{kind}/")]
 
     def now(self) -> float:
         return self._world.now

@@ -44,6 +44,18 @@ def results(function: str, data: bytes) -> tuple[Any, ...]:
         raise ValueError(f"{split(function)[0]} answered data of another shape") from error
 
 
+def arguments(function: str, data: str) -> tuple[Any, ...]:
+    """Those of 0x-hex calldata, and just what encodes to it: nothing hides behind them. ValueError where it is not."""
+    types, given = split(function)[1], bytes.fromhex(data.removeprefix("0x"))
+    try:
+        values = decode(types, given[4:])
+    except Exception:
+        raise ValueError(f"arguments that are not those of {function}") from None
+    if given != selector(function) + encode(types, values):
+        raise ValueError(f"more than the arguments of {function}")
+    return tuple(values)
+
+
 def question(function: str, args: tuple[object, ...]) -> bytes:
     """Calldata of a read."""
     return selector(function) + _encoder(split(function)[1])(args)

@@ -152,6 +152,10 @@ class JournalStore:
         rows = self._read("select distinct signer, sender from transactions order by signer, sender")
         return [(str(signer), str(sender)) for signer, sender in rows]
 
+    def subjects(self, kind: str) -> Sequence[tuple[str, str]]:
+        query = "select distinct address, json_extract(body, '$.subject') from applied where address glob ?"
+        return [(str(address), str(subject)) for address, subject in self._read(query, f"{kind}/*")]
+
     def entries(self, limit: int = 1000) -> Sequence[Entry]:
         rows = self._read(
             "select i.id, i.address, i.step, i.outcome, iif(t.id, '0x' || lower(hex(t.hash)), null), i.request, "

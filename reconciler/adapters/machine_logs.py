@@ -9,7 +9,8 @@ from reconciler.core.errors import Unreachable
 BEGAN = {3338: 11_446_416, 9990: 10_490_372}
 """Block in which the registry of a chain was made; of other chains all are searched."""
 HINT = (
-    "name v2 machines with --did did:peaq:<number>, leave them out with --protocol v1, or name another node with --rpc"
+    "name another node, or do without: `import` takes v2 machines by --did did:peaq:<number> or leaves them out with "
+    "--protocol v1, and nothing but `import` and --scan searches logs for them"
 )
 TRANSFER = topic("Transfer(address,address,uint256)")
 CONTROLLED = topic("ControllerUpdated(uint256,address,address)")

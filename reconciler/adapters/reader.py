@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from reconciler.adapters import abi, reverts
 from reconciler.adapters.http_api import HttpApi
@@ -11,18 +11,13 @@ from reconciler.adapters.listing import Listing
 from reconciler.adapters.views import Views
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.fleet import ContractAddresses
-from reconciler.core.ports import Json, Receipt, Sink, Stored
+from reconciler.core.ports import Json, Memory, Receipt, Sink, Stored
 from reconciler.core.text import visible
 
 READ_ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
 MOST_ANSWERS = 4_000
 """Answers that are kept to be given again: what is asked twice is asked about one machine, and soon."""
 T = TypeVar("T")
-
-
-class Receipts(Protocol):
-    def receipt(self, name: str) -> Receipt | None: ...
-    def signers(self) -> Sequence[tuple[str, str]]: ...
 
 
 class WorldReader:
@@ -35,16 +30,19 @@ class WorldReader:
         *,
         markets: HttpApi | None,
         mcr: HttpApi | None,
-        receipts: Receipts,
+        receipts: Memory,
         sink: Sink,
+        minted: Callable[[str, int], Awaitable[Collection[str]]],
         now: float,
     ) -> None:
+        """`minted` searches the logs up to a block for the v2 machines of an account."""
         self._views = views
         self._contracts = contracts
         self._markets = markets
         self._mcr = mcr
         self._receipts = receipts
         self._sink = sink
+        self._minted = minted
         self._now = now
         self._answers: OrderedDict[object, asyncio.Future[Any]] = OrderedDict()
 
@@ -120,8 +118,14 @@ class WorldReader:
     async def together(self, reads: Iterable[Awaitable[T]]) -> Sequence[T]:
         return await asyncio.gather(*reads)
 
+    async def minted_for(self, account: str) -> Collection[str]:
+        return await _once(self._answers, ("minted", account.lower()), lambda: self._minted(account, self.block))
+
     def signers(self) -> Sequence[tuple[str, str]]:
         return self._receipts.signers()
+
+    def subjects(self, kind: str) -> Sequence[tuple[str, str]]:
+        return self._receipts.subjects(kind)
 
     def receipt(self, name: str) -> Receipt | None:
         return self._receipts.receipt(name)

@@ -92,5 +92,8 @@ class RenamedJournal(Value, dict=True):
     def signers(self) -> Sequence[tuple[str, str]]:
         return [(_address(self._news, signer), sender) for signer, sender in self.journal.signers()]
 
+    def subjects(self, kind: str) -> Sequence[tuple[str, str]]:
+        return [(_address(self._news, address), subject) for address, subject in self.journal.subjects(kind)]
+
     def entries(self, limit: int = 1000) -> Sequence[Entry]:
         return self.journal.entries(limit)

@@ -93,7 +93,7 @@ def _base(options: Options, head: Head | None) -> Iterator[Options]:
 async def _found(session: Session, wanted: Wanted, reader: Reader, meter: Meter) -> list[Found]:
     project = session.project
     known = {project.fleet.identity_of(machine).did.lower() for machine in project.fleet.machines}
-    search = Search(session, await standing_kinds(session, wanted.protocol), reader)
+    search = Search(session, await standing_kinds(session, wanted.protocol), reader, meter.say)
     groups = [await search.fleet_of(account) for account in wanted.operators]
     groups += [await search.either(account) for account in wanted.either]
     groups += [[await search.machine(account)] for account in wanted.machines]

@@ -1,18 +1,22 @@
 """Finding the machines that a manifest is to name: by operator, DID or account, whatever protocol they live by."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 
-from reconciler.adapters.machine_logs import machines_in_logs
+from reconciler.adapters.fleet_list import listed
 from reconciler.adapters.terms import standing
 from reconciler.cli.wiring import Session
 from reconciler.core.adoption import Found
-from reconciler.core.errors import ConfigError
+from reconciler.core.errors import ConfigError, Rejected, Unreachable
 from reconciler.core.fleet import Protocol
 from reconciler.core.kind import AnyKind
+from reconciler.core.minted import owner_of
 from reconciler.core.ports import Reader
 from reconciler.core.value import Value, replace
 from reconciler.engine.adopt import identify, machines_of
-from reconciler.kinds.peaq_v2.ground import owner_of
+
+NUMBER = re.compile(r"did:peaq:([0-9]{1,78})")
+MOST_LISTED = 100_000
 
 
 async def standing_kinds(session: Session, only: Protocol | None) -> tuple[AnyKind, ...]:
@@ -26,6 +30,7 @@ class Search(Value):
     session: Session
     kinds: Collection[AnyKind]
     reader: Reader
+    say: Callable[[str], None]
 
     async def fleet_of(self, operator: str) -> list[Found]:
         """The machines of an operator, each with an operator that manages it."""
@@ -56,12 +61,23 @@ class Search(Value):
         """Those of v2 that it owns or controls now."""
         if not any(kind.protocol == "v2" for kind in self.kinds):
             return []
-        network = self.session.project.fleet.network
-        registry, last = network.contracts.at("machineRegistry"), self.reader.block
-        ever = await machines_in_logs(self.session.rpc, registry, network.chain_id, operator, last)
-        numbers = sorted(ever, key=int)
+        numbers = sorted(await self._known_of(operator), key=int)
         ours = await self.reader.together(self._is_of(operator, number) for number in numbers)
         return [Found(number, "", "") for number, it_is in zip(numbers, ours, strict=True) if it_is]
+
+    async def _known_of(self, operator: str) -> Collection[str]:
+        """By the chain's logs, which know all; where a node does not search them, by the MCR API, and that is said."""
+        try:
+            return await self.reader.minted_for(operator)
+        except Unreachable as unsearched:
+            if self.session.mcr is None:
+                raise
+            try:
+                entries = [entry async for entry in listed(self.session.mcr, operator, MOST_LISTED)]
+            except (Unreachable, Rejected):
+                raise unsearched from None
+            self.say(f"{unsearched}; so v2 machines are those that the MCR API lists, which may lag behind the chain")
+            return {str(int(number[1])) for entry in entries if (number := NUMBER.fullmatch(str(entry.get("did"))))}
 
     async def _is_of(self, operator: str, number: str) -> bool:
         owner = await owner_of(self.reader, number)

@@ -4,20 +4,20 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from reconciler.adapters.fleet_list import listed
 from reconciler.adapters.http_api import HttpApi
 from reconciler.cli.planning import Wishes, make_plan
 from reconciler.cli.wiring import Session
 from reconciler.core.address import Address
 from reconciler.core.change import Action
 from reconciler.core.errors import Rejected, Unreachable
+from reconciler.core.funding import Balance
 from reconciler.core.observation import Present
 from reconciler.core.plan import PlannedChange
 from reconciler.core.selection import Selection
 from reconciler.core.value import Value, field
 from reconciler.kinds.peaq_v2.ground import subscription_of
 
-PAGE = 20
-"""Machines of one page of the MCR API (machine-markets-api §7.4)."""
 MOST_LISTED = 2_560
 """Machines of one operator: the attribute that names them holds no more bytes."""
 MOST_SINGLE = 60
@@ -107,7 +107,7 @@ def _health(
     former: str | None,
 ) -> Health:
     machine_id, bond, rating = rated
-    balance = next((s.balance for a, s in inner.items() if a.kind == "wallet_funding"), None)
+    balance = next((s.balance for s in inner.values() if isinstance(s, Balance)), None)
     paired = {a.name.partition("/")[2]: str(s.get("status")) for a, s in inner.items() if a.kind == "agent_pairing"}
     tokens = {a.name.partition("/")[2]: s.seconds_left for a, s in inner.items() if a.kind == "session_token"}
     return Health(
@@ -164,7 +164,7 @@ async def _ratings(session: Session, ids: Mapping[str, str]) -> dict[str, Mappin
         return {}
     found: dict[str, Mapping[str, Any]] = {}
     for operator in session.project.fleet.operators.values():
-        found |= await _listed(session.mcr, f"did:peaq:{operator.address}")
+        found |= await _listed(session.mcr, operator.address or "")
     fleet = session.project.fleet
     dids = {machine.name: fleet.identity_of(machine).did for machine in fleet.machines}
     missing = [(i, dids[name]) for name, i in ids.items() if i not in found][:MOST_SINGLE]
@@ -172,18 +172,12 @@ async def _ratings(session: Session, ids: Mapping[str, str]) -> dict[str, Mappin
     return found | {i: rating for (i, _), rating in zip(missing, single, strict=True) if rating}
 
 
-async def _listed(mcr: HttpApi, did: str) -> dict[str, Mapping[str, Any]]:
+async def _listed(mcr: HttpApi, operator: str) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
-    offset, total = 0, 1
     try:
-        while offset < total:
-            page = await mcr.get(("operator", did, "machines"), offset=offset, limit=PAGE)
-            for machine in page.get("machines") or ():
-                found[str(machine.get("machine_id"))] = machine
-            total = min(int((page.get("pagination") or {}).get("total") or 0), MOST_LISTED)
-            # A page may be shorter than asked for: ids that are not registered are dropped from it.
-            offset += PAGE
-    except (Unreachable, Rejected, TypeError, ValueError, AttributeError):
+        async for machine in listed(mcr, operator, MOST_LISTED):
+            found[str(machine.get("machine_id"))] = machine
+    except (Unreachable, Rejected):
         return found
     return found
 

@@ -11,12 +11,20 @@ from reconciler.cli.handed import read_text
 from reconciler.cli.wiring import Project
 from reconciler.core.effects import Signer
 from reconciler.core.errors import UnsafePlan
+from reconciler.core.fleet import ContractAddresses
 from reconciler.core.money import format_amount
 from reconciler.core.ports import Signed
 from reconciler.core.signing import Digested, SignedTransactions, parse_file
+from reconciler.manifest.networks import PRESETS
 
 FileT = TypeVar("FileT", bound=Digested)
 FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def contracts_of(chain_id: int) -> ContractAddresses | None:
+    """Those of a chain that is known without a manifest."""
+    known = (preset["contracts"] for preset in PRESETS.values() if preset["chainId"] == chain_id)
+    return next((ContractAddresses.model_validate(contracts) for contracts in known), None)
 
 
 def read_file(wanted: type[FileT], path: Path) -> FileT:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.keyring import HeldKeys, Holder
 from reconciler.adapters.keys import open_key, stated_address
 from reconciler.adapters.locks import locked
+from reconciler.adapters.machine_logs import machines_in_logs
 from reconciler.adapters.probes import Abilities, probe
 from reconciler.adapters.reader import WorldReader
 from reconciler.adapters.renamed import RenamedJournal, RenamedSink
@@ -173,10 +174,21 @@ async def connected(
 
         outlook = Outlook(rpc, network.contracts.multicall if abilities.multicall else None)
 
+        async def minted(account: str, last: int) -> Collection[str]:
+            registry = network.contracts.at("machineRegistry")
+            return await machines_in_logs(rpc, registry, network.chain_id, account, last)
+
         async def snapshot(block: int) -> Reader:
             views = outlook.at(await _caught_up(chain, block))
             return WorldReader(
-                views, network.contracts, markets=markets, mcr=mcr, receipts=receipts, sink=kept, now=time.time()
+                views,
+                network.contracts,
+                markets=markets,
+                mcr=mcr,
+                receipts=receipts,
+                sink=kept,
+                minted=minted,
+                now=time.time(),
             )
 
         settings = Settings(

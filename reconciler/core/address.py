@@ -39,9 +39,9 @@ class Output(Value, order=True):
 
 
 class Burden(Value, order=True):
-    """Wei that the steps of this plan take from one signer's wallet beside transfers: deposits and worst gas.
+    """Wei that the steps of this plan take from one signer's wallet beside transfers: bonds, deposits and worst gas.
 
-    With `bonds`, instead: what contracts are to take for bonds.
+    With `bonds`, only what contracts are to take for bonds.
     """
 
     signer: str

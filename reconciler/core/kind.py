@@ -129,6 +129,10 @@ class Kind(ABC, Generic[SpecT, StateT]):
         """Why it must not exist, where it does and is not wanted."""
         return "declared absent"
 
+    def remedy(self, spec: SpecT) -> str:
+        """What to do about a stray that is only shown."""
+        return f"add it to the manifest, or let `prune: [{self.prunable}]` remove it"
+
     def searches(self, fleet: Fleet) -> Iterable[Search[SpecT]]:
         """Where to look for what exists under what the fleet manages, and the manifest does not name."""
         return ()

@@ -6,20 +6,34 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from reconciler.core.fleet import Fleet
+from reconciler.core.address import Address
+from reconciler.core.fleet import Fleet, Protocol
+from reconciler.core.minted import LARGEST, owner_of
 from reconciler.core.ports import Json, Reader
 from reconciler.core.section import NAME, ZERO_ADDRESS
 from reconciler.core.value import Value
 
-DID = re.compile(r"^did:peaq:(0x[0-9a-fA-F]{40}|[0-9]+)$")
+DID = re.compile(r"^did:peaq:(0x[0-9a-fA-F]{40}|[0-9]{1,78})$")
 """Of a machine that is known by its account, or by its number."""
-LARGEST = 2**256
 DEACTIVATED = 4
 GONE = ("not in the manifest", "retired")
 """Why a machine leaves: its entry was taken out, or says so."""
-Registered = tuple[str, str | None]
-"""Name of the operator ("" for none), and the machine's id if that is to be deactivated."""
-NOBODYS: Registered = ("", None)
+IDENTITIES = {"v1": "machine_identity", "v2": "machine_activation"}
+"""The kinds that make a machine's identity."""
+
+
+class Standing(Value):
+    """Whose a machine is to the chain."""
+
+    operator: str = ""
+    """The operator's name in the manifest, or "" for none."""
+    machine_id: str | None = None
+    """None where nothing is left to deactivate or to suspend."""
+    owner: str = ""
+    """The account that a v2 machine belongs to where that is none of our operators."""
+
+
+NOBODYS = Standing()
 
 
 class Former(Value):
@@ -31,37 +45,40 @@ class Former(Value):
     """Its number instead, where that is all it is known by."""
     operator: str
     """The operator's name in the manifest."""
-    machine_id: str | None
-    """None where nothing is left to deactivate."""
+    standing: Standing
     records: tuple[Json, ...]
     """Its records at Machine Markets that are not archived."""
 
+    @property
+    def made(self) -> Address:
+        """The resource that makes its identity."""
+        return Address(IDENTITIES[_protocol(self.account)], self.name)
 
-async def former_machines(fleet: Fleet, read: Reader, *, scan: bool = False) -> list[Former]:
-    """Ours are those that one of our operators registered, and those whose record bears our owner id.
+
+async def former_machines(fleet: Fleet, read: Reader, *, scan: Protocol | None = None) -> list[Former]:
+    """Ours are those that one of our operators registered, owns or controls, and those whose record bears our owner id.
 
     They are looked for in the operators' DIDs, in Machine Markets and in the journal, and with `scan` among all
-    machines of the chain; where no machine lives by v1, in Machine Markets only. Fails as a whole where one of these
-    cannot be read: who is half known is not removed.
+    machines of the chain (v1) or in its logs (v2); by what protocol no machine of the fleet lives, in Machine Markets
+    only. Fails as a whole where one of these cannot be read: who is half known is not removed.
     """
-    v1 = "v1" in fleet.protocols
     operators = {(operator.address or "").lower(): name for name, operator in fleet.operators.items()}
     named = {fleet.identity_of(machine).did.rpartition(":")[2].lower() for machine in fleet.machines} | set(operators)
     records = await _records(fleet, read)
-    signed = [(address.lower(), who.partition("/")[2]) for who, address in read.signers() if who.startswith("machine/")]
-    ids = await _ids(fleet, read, scan=scan) if v1 else []
-    accounts = dict.fromkeys([*await _accounts(read, ids, operators), *records, *(address for address, _ in signed)])
-    others = [account for account in accounts if account not in named]
-    asked = [account for account in others if v1 and account.startswith("0x")]
-    found = await read.together(_registered(read, account, operators) for account in asked)
-    known: dict[str, Registered | None] = {**dict.fromkeys(others, NOBODYS), **dict(zip(asked, found, strict=True))}
+    called = _called(fleet, read)
+    listed = await _listed(fleet, read, operators, scan)
+    others = [account for account in dict.fromkeys([*listed, *records, *called]) if account not in named]
+    lived = fleet.protocols
+    asked = [account for account in others if _protocol(account) in lived]
+    found = await read.together(_standing(read, account, operators) for account in asked)
+    known: dict[str, Standing | None] = {**dict.fromkeys(others, NOBODYS), **dict(zip(asked, found, strict=True))}
     ours = {account: state for account, state in known.items() if state}
-    living = {a: state for a, state in ours.items() if state[1] or records.get(a)}
-    names = _names(living, dict(signed), records, {machine.name for machine in fleet.machines})
+    living = {a: state for a, state in ours.items() if state.machine_id or records.get(a)}
+    names = _names(living, called, records, {machine.name for machine in fleet.machines})
     default = next(iter(fleet.operators), "")
     return [
-        Former(names[account], account, operator or default, machine_id, tuple(records.get(account, ())))
-        for account, (operator, machine_id) in living.items()
+        Former(names[account], account, state.operator or default, state, tuple(records.get(account, ())))
+        for account, state in living.items()
     ]
 
 
@@ -98,6 +115,31 @@ async def _verification(read: Reader, machine_id: int) -> tuple[Any, ...]:
     return await read.view("identityRegistry", function, machine_id)
 
 
+def _protocol(account: str) -> Protocol:
+    """By which a machine of this account, or of this number, lives."""
+    return "v1" if account.startswith("0x") else "v2"
+
+
+def _called(fleet: Fleet, read: Reader) -> dict[str, str]:
+    """The machines that the journal knows, by account or number, and what they were called."""
+    signed = [(address.lower(), who) for who, address in read.signers() if who.startswith("machine/")]
+    made = read.subjects(IDENTITIES["v2"]) if "v2" in fleet.protocols else ()
+    numbered = [(did[1], address) for address, subject in made if (did := DID.match(subject))]
+    return {account: who.partition("/")[2] for account, who in (*signed, *numbered)}
+
+
+async def _listed(fleet: Fleet, read: Reader, operators: Mapping[str, str], scan: Protocol | None) -> list[str]:
+    """The machines that the chain names as our operators', by account or number."""
+    found: list[str] = []
+    if "v1" in fleet.protocols:
+        found += await _accounts(read, await _ids(fleet, read, scan=scan == "v1"), operators)
+    if scan == "v2" and "v2" in fleet.protocols:
+        found += [
+            number for minted in await read.together(map(read.minted_for, operators)) for number in sorted(minted)
+        ]
+    return found
+
+
 async def _ids(fleet: Fleet, read: Reader, *, scan: bool) -> list[str]:
     if scan:
         (total,) = await read.view("identityRegistry", "totalMachines()(uint256)")
@@ -111,8 +153,25 @@ async def _accounts(read: Reader, ids: Sequence[str], operators: Mapping[str, st
     return [owner for owner in owners if owner is not None]
 
 
-async def _registered(read: Reader, account: str, operators: Mapping[str, str]) -> Registered | None:
+async def _standing(read: Reader, account: str, operators: Mapping[str, str]) -> Standing | None:
     """None where it is another operator's."""
+    known = _registered if _protocol(account) == "v1" else _minted
+    return await known(read, account, operators)
+
+
+async def _minted(read: Reader, number: str, operators: Mapping[str, str]) -> Standing | None:
+    owner = await owner_of(read, number)
+    if owner is None:
+        return NOBODYS
+    (controller,) = await read.view("machineRegistry", "controllerOf(uint256)(address)", int(number))
+    (paused,) = await read.view("machineStateAndSync", "isOperatorPaused(uint256)(bool)", int(number))
+    operator = operators.get(owner.lower()) or operators.get(controller.lower())
+    if operator is None:
+        return None
+    return Standing(operator, None if paused else number, "" if owner.lower() in operators else owner)
+
+
+async def _registered(read: Reader, account: str, operators: Mapping[str, str]) -> Standing | None:
     (machine_id,) = await read.view("identityRegistry", "machineIdOfOwner(address)(uint256)", account)
     if not machine_id:
         return NOBODYS
@@ -122,7 +181,7 @@ async def _registered(read: Reader, account: str, operators: Mapping[str, str]) 
     if operator.lower() not in operators:
         return None
     *_, status = await _verification(read, machine_id)
-    return operators[operator.lower()], None if status == DEACTIVATED else str(machine_id)
+    return Standing(operators[operator.lower()], None if status == DEACTIVATED else str(machine_id))
 
 
 async def _records(fleet: Fleet, read: Reader) -> dict[str, list[Json]]:

@@ -199,8 +199,7 @@ def judge(scene: Scene, resource: Resource, resolve: Resolve) -> PlannedChange:
 def _judged(scene: Scene, bound: Resource, state: Any) -> PlannedChange:
     kind, spec = bound.kind, bound.spec
     if bound.address in scene.unmanaged and state is not None:
-        remedy = f"add it to the manifest, or let `prune: [{kind.prunable}]` remove it"
-        return PlannedChange(bound, Action.UNMANAGED, f"{kind.unwanted(spec, state)}; {remedy}")
+        return PlannedChange(bound, Action.UNMANAGED, f"{kind.unwanted(spec, state)}; {kind.remedy(spec)}")
     if refusal := kind.refuse(spec, state):
         return PlannedChange(bound, Action.BLOCKED, refusal)
     if not kind.wanted(spec):
@@ -371,7 +370,7 @@ def burdens_of(acting: Iterable[PlannedChange], gas_price: int) -> dict[Burden, 
     found: dict[Burden, int] = {}
     for call in (call for change in acting for step in change.steps for call in calls_of(step.effect)):
         who, cost = str(expected(call.signer)), call_cost(call, gas_price)
-        taken = {Burden(who): cost.deposit + cost.gas, Burden(who, bonds=True): cost.bond and call.taken}
+        taken = {Burden(who): call.taken + cost.gas, Burden(who, bonds=True): cost.bond and call.taken}
         for burden, wei in taken.items():
             found[burden] = found.get(burden, 0) + wei
     return found

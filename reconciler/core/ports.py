@@ -1,6 +1,6 @@
 """The edges as seen from inside: what kinds and the engine may ask of the world. Adapters implement these."""
 
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from reconciler.core.effects import ChainCall, HttpRequest, Signer
@@ -36,7 +36,20 @@ class Stored(Value):
     last_four: str = ""
 
 
-class Reader(Protocol):
+class Memory(Protocol):
+    """What the journal knows of earlier runs, whatever the fleet."""
+
+    def receipt(self, name: str) -> Receipt | None: ...
+    def signers(self) -> Sequence[tuple[str, str]]:
+        """Who ever signed a transaction, as role/name, and from which account."""
+        ...
+
+    def subjects(self, kind: str) -> Sequence[tuple[str, str]]:
+        """Resources of a kind, by address, and which one thing each was when it was last seen converged."""
+        ...
+
+
+class Reader(Memory, Protocol):
     """Read access for kinds. Chain reads are pinned to one block and coalesced; repeated reads are answered once.
 
     All methods raise Unreachable when there is no clear answer, and Rejected when the answer is a clear no (for a
@@ -84,8 +97,8 @@ class Reader(Protocol):
         """All these answers, asked for at the same time; the first that fails is raised."""
         ...
 
-    def signers(self) -> Sequence[tuple[str, str]]:
-        """Whoever has signed a transaction here, as role/name and address, as far as the journal knows."""
+    async def minted_for(self, account: str) -> Collection[str]:
+        """Numbers of the v2 machines that an account ever owned or controlled, from all of the chain's logs."""
         ...
 
     def now(self) -> float:
@@ -94,10 +107,6 @@ class Reader(Protocol):
 
     def chain_time(self) -> float:
         """Seconds since the epoch by the chain: of the block read, or of now where blocks come only on demand."""
-        ...
-
-    def receipt(self, name: str) -> Receipt | None:
-        """What we stored under this token name, if the journal knows."""
         ...
 
     async def stored(self, name: str) -> Stored:
@@ -333,7 +342,7 @@ class Entry(Value):
     block: int | None
 
 
-class Journal(Protocol):
+class Journal(Memory, Protocol):
     """Effects in flight, and receipts of tokens. Every write is durable when it returns."""
 
     async def signed(self, sent: Sent) -> None:
@@ -363,17 +372,12 @@ class Journal(Protocol):
         """Requests recorded under a label and their outcomes, newest first."""
         ...
 
-    def receipt(self, name: str) -> Receipt | None: ...
     async def remember(self, fleet: str, converged: Mapping[str, str]) -> None:
         """Keep what was seen converged, by address, all or nothing. Only ever told, never acted upon."""
         ...
 
     def remembered(self, fleet: str) -> Mapping[str, str]:
         """What was last seen converged."""
-        ...
-
-    def signers(self) -> Sequence[tuple[str, str]]:
-        """Who ever signed, as role/name, and from which account."""
         ...
 
     def entries(self, limit: int = 1000) -> Sequence[Entry]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError
@@ -42,6 +43,22 @@ class Write(Section):
     value: str | None = None
 
 
+Said = str | tuple[str, ...]
+
+
+class Call(Section):
+    """One call of a contract of protocol v2, in words."""
+
+    contract: str
+    """Its key under network.contracts."""
+    function: str
+    arguments: Mapping[str, Said]
+    """What is called by what it is, e.g. `machine: did:peaq:…`; lists in their order."""
+
+
+Deed = Write | Call
+
+
 class Transaction(Section):
     """What one machine is asked to sign."""
 
@@ -50,8 +67,8 @@ class Transaction(Section):
     signer: EvmAddress
     step: str
     """What it does, in the words of the plan."""
-    writes: tuple[Write, ...]
-    """The same, attribute by attribute: what `data` must say, or it is not signed."""
+    writes: tuple[Deed, ...]
+    """The same, attribute by attribute and call by call: what `data` must say, or it is not signed."""
     nonce: Count
     to: Hex
     data: Hex

@@ -9,6 +9,7 @@ from reconciler.core.change import Action
 from reconciler.core.effects import ChainCall, ChainGroup, Signer
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.fleet import Fleet, Mistake
+from reconciler.core.graph import Needs
 from reconciler.core.kind import AnyKind, Resource, Search, Spec, Strength
 from reconciler.core.observation import SHAPES, Observation, Unreadable
 from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_bound
@@ -143,7 +144,8 @@ async def survey(world: World, scene: Scene, block: int) -> tuple[Plan, Scene]:
 
 async def _denials(world: World, plan: Plan, block: int) -> dict[Address, str]:
     actions = {change.address: change.action for change in plan.changes}
-    asked = [(change.address, calls) for change in plan.acting for calls in _probes(change, actions)]
+    needs = Needs({change.address: change.resource for change in plan.changes})
+    asked = [(change.address, calls) for change in plan.acting for calls in _probes(change, needs, actions)]
     found = await asyncio.gather(*(_refused(world, probes, block) for probes in _packs(world, asked)))
     return {address: reason for reasons in found for address, reason in reasons.items()}
 
@@ -180,12 +182,12 @@ async def _refused(world: World, probes: Sequence[Probe], block: int) -> dict[Ad
     return {**first, **second}
 
 
-def _probes(change: PlannedChange, actions: Mapping[Address, Action]) -> Iterable[tuple[ChainCall, ...]]:
+def _probes(
+    change: PlannedChange, all_needs: Needs, actions: Mapping[Address, Action]
+) -> Iterable[tuple[ChainCall, ...]]:
     """Calls to try now: what the kind asks to be tried, and whole effects that depend on nothing in this plan."""
-    needs = change.resource.kind.needs(change.resource.spec)
-    free = all(
-        actions.get(need.address, Action.NO_OP) is Action.NO_OP for need in needs if need.strength is not Strength.SOFT
-    )
+    needs = (need for need in all_needs[change.address] if need.strength is not Strength.SOFT)
+    free = all(actions.get(need.address, Action.NO_OP) is Action.NO_OP for need in needs)
     for step in change.steps:
         yield from ((probe,) for probe in step.probes if is_bound(probe))
         if free and isinstance(step.effect, ChainGroup) and is_bound(step.effect):

@@ -34,7 +34,7 @@ def world(shared_world: World) -> Iterator[World]:
 def new_yard(world: World, tmp_path: Path) -> Callable[..., Yard]:
     """Makes fleets of one's own."""
 
-    def make(machines: int) -> Yard:
+    def make(machines: int, world: World = world) -> Yard:
         number = next(_NUMBERS)
         root = tmp_path / f"fleet-{number}"
         root.mkdir()

@@ -239,9 +239,11 @@ def test_logs_that_a_node_will_not_search_are_searched_in_parts_or_not_at_all(ne
     refused = {"action": "error", "code": -32614, "message": "block range is too large", "method": "eth_getLogs"}
     yard.world.rpc_faults({**refused, "count": None})
     whose = ("--rpc", yard.world.info.rpc_url, "--operator", yard.operator.address)
+    yard.world.service_faults({"action": "status", "status": 503, "method": "GET", "path": "/mcr/*", "count": 100})
     ran = yard.run_as_is("import", *whose)
     assert ran.code == 1
     assert "--protocol v1" in ran.err
+    yard.world.service_faults()
     whose += ("--protocol", "v1")
     ran = yard.run_as_is("import", *whose)
     assert ran.code == 1

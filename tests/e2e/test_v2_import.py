@@ -96,3 +96,20 @@ def test_a_successor_is_imported_as_one(new_yard: MakeYard) -> None:
     imported(yard, "--operator", yard.operator.address)
     assert re.findall(r"successorOf: (\S+)", yard.file.read_text()) == ["air-002"]
     check_empty(yard)
+
+
+def test_where_a_node_searches_no_logs_the_mcr_api_is_asked(new_yard: MakeYard) -> None:
+    yard = new_yard(0)
+    names = [f"m-{number:02}" for number in range(23)]
+    live_by_v2(yard, *names)
+    yard.machine("m-00")["v2"] = {"custody": "handover", "owner": Account.create().address}
+    yard.save()
+    assert yard.run("apply", "--yes").code == 0
+    forgotten(yard)
+    refused = {"action": "error", "code": -32614, "message": "block range is too large", "method": "eth_getLogs"}
+    yard.world.rpc_faults({**refused, "count": None})
+    ran = imported(yard, "--operator", yard.operator.address)
+    assert "which may lag behind the chain" in ran.err.replace("\n", " "), ran.err
+    # More than a page of them, and the one that it only controls.
+    assert yard.file.read_text().count("credentialSubject") == len(names)
+    check_empty(yard)

@@ -18,6 +18,7 @@ IMPOSSIBLE = {
     ("operator_identity", "differs"): "a registration has no fields",
     ("machine_nft", "differs"): "an NFT may be moved, so its holder is reported only",
     ("wallet_funding", "absent"): "every account has a balance",
+    ("machine_funding", "absent"): "every account has a balance",
     ("dues", "absent"): "what is owed is at least nothing",
     ("dues", "differs"): "what is owed is read, never declared",
     ("predecessor", "absent"): "who was never registered cannot be followed, and that is said",

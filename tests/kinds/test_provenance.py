@@ -64,6 +64,9 @@ machineSets:
       v1: {attributes: {firmware: "{firmware}"}}
       market: {runtimeProfile: arm}
 include: [sites/*.yaml]
+v2:
+  funding:
+    reserve: 0.02 PEAQ
 """
 SITE = """\
 machines:
@@ -122,6 +125,10 @@ V2 = """\
     protocol: v2
     successorOf: m1
     v2: {machineType: sensor, credentialSubject: "peaqos:v1:31338:0x1000000000000000000000000000000000000001:7:@m1"}
+  - name: own
+    protocol: v2
+    address: "@agent2"
+    v2: {machineType: sensor, credentialSubject: own, custody: machine}
 """
 BARE = "  - {name: m3, key: {file: m3.key}, market: {machineType: robot, runtimeProfile: x}}\n"
 Explained = dict[str, dict[str, str]]
@@ -157,6 +164,7 @@ LINES = {
     ("operator_did/default", "machines"): "machineSets:",
     ("session_token/m1/ops", "token"): "- agent: ops",
     ("wallet_funding/m1", "balance"): "to: 0.2 PEAQ",
+    ("machine_funding/own", "balance"): "reserve: 0.02 PEAQ",
     ("agent_pairing/m1/ops", "agentAddress"): 'address: "@agent"',
     ("agent_pairing/m1/ops", "agentDid"): "did:",
     ("agent_pairing/m1/ops", "agentProvider"): "provider:",
@@ -178,7 +186,7 @@ ABOUT = [kind for kind in KINDS if kind not in ("registry", "dues", "predecessor
 @pytest.mark.parametrize("kind", ABOUT)
 def test_every_field_is_found_at_its_line(kind: str, explained: tuple[Path, Explained]) -> None:
     root, found = explained
-    names = ("m1", "m1/ops", "m1/qvac", "default", "eu", "v2")
+    names = ("m1", "m1/ops", "m1/qvac", "default", "eu", "v2", "own")
     of_kind = {name.partition("/")[2]: name for name in found if name.partition("/")[0] == kind}
     address = next(of_kind[name] for name in names if name in of_kind)
     assert found[address]

@@ -140,8 +140,15 @@ class Receipts:
     def signers(self) -> list[tuple[str, str]]:
         return []
 
+    def subjects(self, kind: str) -> list[tuple[str, str]]:
+        return []
+
     def receipt(self, name: str) -> Receipt | None:
         return Receipt(name, "pair_1", "d", "abcd", STAMP, STAMP, STAMP)
+
+
+async def nothing_minted(account: str, last: int) -> list[str]:
+    return []
 
 
 @pytest.fixture
@@ -200,7 +207,7 @@ def test_damaged_answers_to_readings(
             views = Views(rpc, None, 5)
             reader = WorldReader(
                 views, fleet.network.contracts, markets=api, mcr=None, receipts=Receipts(),
-                sink=DirectorySink(tmp_path), now=0.0,
+                sink=DirectorySink(tmp_path), minted=nothing_minted, now=0.0,
             )  # fmt: skip
             try:
                 observations = await observe_all(resources, reader)

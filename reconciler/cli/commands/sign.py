@@ -7,14 +7,15 @@ from pathlib import Path
 
 import click
 
-from reconciler.adapters.did_calls import writes_of
 from reconciler.adapters.keys import Key, open_key
 from reconciler.adapters.secrets import Secrets
 from reconciler.adapters.sinks import write_private
 from reconciler.cli.commands.sign_request import MOMENT
 from reconciler.cli.handed import OutFile
 from reconciler.cli.options import Command, Options
-from reconciler.cli.presigned import FILE, read_file
+from reconciler.cli.presigned import FILE, contracts_of, read_file
+from reconciler.cli.readback import deeds_of
+from reconciler.cli.signing_words import said
 from reconciler.core.errors import ConfigError
 from reconciler.core.fleet import KeyRef, SecretRef
 from reconciler.core.money import format_amount
@@ -33,14 +34,15 @@ PLACES = {"env": "NAME", "file": "PATH", "keystore": "PATH"}
 def command(options: Options, request: Path, *, key: str, password: str | None, chain_id: int | None, out: Path) -> int:
     """Sign those transactions of REQUEST that are this key's, after saying what they do. Works offline.
 
-    Only writes to the signer's own DID are signed, and only where the bytes say what the request says.
+    Only writes to the signer's own DID and calls for its own v2 machine are signed, and only where the bytes say what
+    the request says.
     """
     asked = read_file(SigningRequest, request)
     _check_chain(asked, chain_id)
     holder = open_key(Secrets(Path()), _reference(key, password), "--key")
     own = _own(asked, holder)
     for transaction in own:
-        _check(transaction)
+        _check(transaction, asked.chain_id)
     _tell(asked, own)
     signed = SignedTransactions(
         request=asked.digest, chain_id=asked.chain_id, transactions=tuple(_signed(asked, t, holder) for t in own)
@@ -85,17 +87,17 @@ def _own(asked: SigningRequest, holder: Key) -> list[Transaction]:
     return own
 
 
-def _check(transaction: Transaction) -> None:
-    """ConfigError unless the bytes are writes to the signer's DID, and just those that the request names."""
+def _check(transaction: Transaction, chain_id: int) -> None:
+    """ConfigError unless the bytes are what a machine may be asked for, and just what the request names."""
     named = f"the transaction of machine {transaction.machine} (nonce {transaction.nonce})"
     try:
-        found = writes_of(transaction.draft(0).call, transaction.signer)
+        found = deeds_of(transaction.draft(0).call, transaction.signer, contracts_of(chain_id))
     except ValueError as error:
         shown = f"to {transaction.to}, value {transaction.value} wei, data {transaction.data[:200]}"
         message = f"refused to sign {named}: it holds {error}; in full: {shown}"
-        raise ConfigError(message, hint="only writes to the signer's own DID are signed") from None
+        raise ConfigError(message, hint="only a machine's own DID and its own v2 machine are signed for") from None
     if found != transaction.writes:
-        really = "; ".join(map(_said, found))
+        really = "; ".join(line.strip() for deed in found for line in said(deed))
         message = f"refused to sign {named}: the request says one thing and the bytes another, which is: {really}"
         raise ConfigError(message, hint="make a new request, and ask who changed this one")
 
@@ -106,17 +108,13 @@ def _tell(asked: SigningRequest, own: Sequence[Transaction]) -> None:
     for transaction in own:
         worst = transaction.gas * int(transaction.max_fee_per_gas)
         say(f"{transaction.machine} ({transaction.signer}), nonce {transaction.nonce}:")
-        for write in transaction.writes:
-            say(f"  {_said(write)}")
-        say(f"  pays up to {format_amount(worst)} of gas, and the chain's deposit for what is new")
+        for line in (line for deed in transaction.writes for line in said(deed)):
+            say(f"  {line}")
+        deposit = ", and the chain's deposit for what is new"
+        of_did = any(isinstance(deed, Write) for deed in transaction.writes)
+        say(f"  pays up to {format_amount(worst)} of gas{deposit if of_did else ''}")
     if time.strftime(MOMENT, time.gmtime()) > asked.good_until:
         say(f"The request was meant to be used until {asked.good_until}; fees may have outgrown it.")
-
-
-def _said(write: Write) -> str:
-    if write.action == "remove":
-        return f"remove DID attribute {write.attribute!r}"
-    return f"{write.action} DID attribute {write.attribute!r} = {write.value!r}"
 
 
 def _signed(asked: SigningRequest, transaction: Transaction, holder: Key) -> SignedTransaction:

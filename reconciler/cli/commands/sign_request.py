@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
-from reconciler.adapters.did_calls import writes_of
 from reconciler.adapters.journal_store import JournalStore
 from reconciler.adapters.sinks import write_private
 from reconciler.cli.completing import machine_names
 from reconciler.cli.handed import OutFile
 from reconciler.cli.options import Command, Options
 from reconciler.cli.planning import Planned, Wishes, make_plan
+from reconciler.cli.presigned import contracts_of
+from reconciler.cli.readback import deeds_of
 from reconciler.cli.render.as_json import dump
 from reconciler.cli.render.progress import Meter
 from reconciler.cli.wiring import Project, Session, connected, open_project
-from reconciler.core.address import Address
 from reconciler.core.change import Action
 from reconciler.core.effects import ChainGroup, Signer
 from reconciler.core.errors import ConfigError
@@ -28,8 +28,11 @@ from reconciler.core.ports import Draft
 from reconciler.core.signing import SigningRequest, Transaction
 from reconciler.core.value import Value
 from reconciler.engine.ahead import drafts, signed_ahead
+from reconciler.kinds.peaq_v2.ground import PARTS
 
-KIND = "machine_did"
+FIRST = ("machine_did", PARTS[0])
+"""What a machine signs before all else."""
+KINDS = (*FIRST, *PARTS)
 HEADROOM = click.FloatRange(min=1, max=1000)
 GOOD_SECONDS = 7 * 86400
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
@@ -50,7 +53,7 @@ class Export(Value):
 @click.option("--fee-headroom", type=HEADROOM, default=3.0, show_default=True, help="Times today's fee, at most")
 @click.option("--no-batch", is_flag=True, help="For an apply with --no-batch")
 def command(options: Options, *, machines: tuple[str, ...], out: Path, fee_headroom: float, no_batch: bool) -> int:
-    """Export the parked DID steps of machines for `fleetctl sign`. The file holds no secret; nothing is sent."""
+    """Export the parked steps of machines for `fleetctl sign`. The file holds no secret; nothing is sent."""
     project = open_project(options)
     ahead = _elsewhere(project, machines)
     export = asyncio.run(_exported(options, project, ahead, fee_headroom, batch=not no_batch))
@@ -62,7 +65,7 @@ def command(options: Options, *, machines: tuple[str, ...], out: Path, fee_headr
 
 def _elsewhere(project: Project, machines: tuple[str, ...]) -> set[Signer]:
     """The machines, of those named, whose keys are not here."""
-    known = {machine.name for machine in project.fleet.of("v1") if machine.signs}
+    known = {machine.name for machine in project.fleet.machines if machine.signs}
     if unknown := set(machines) - known:
         raise ConfigError(f"no machine {', '.join(sorted(unknown))} has steps of its own", hint="check --machine")
     named = {Signer("machine", name) for name in machines or known}
@@ -85,9 +88,11 @@ async def _exported(
 
 
 def _own(planned: Planned, signer: Signer) -> PlannedChange | None:
-    """The change that writes this machine's DID, unless it is as declared."""
-    own = (c for c in planned.plan.changes if c.address == Address(KIND, signer.name))
-    return next((change for change in own if change.action is not Action.NO_OP), None)
+    """The first change that this machine is to sign, or what stops it. The others come after, in another request."""
+    own = [c for c in planned.plan.changes if c.address.kind in KINDS and c.address.name == signer.name]
+    signs = (change for change in own if any(signed_ahead(change, {signer})))
+    stuck = (c for c in own if c.address.kind in FIRST and c.action is not Action.NO_OP)
+    return next(signs, None) or next(stuck, None)
 
 
 async def _asked(
@@ -98,7 +103,7 @@ async def _asked(
         return f"{change.action}: {change.reason}"
     if not all(is_bound(group) for group in signed_ahead(change, ahead)):
         return "apply first: what its DID must say is known only when its identity and NFT are there"
-    found = []
+    found, known = [], contracts_of(session.project.fleet.network.chain_id)
     for step, group in ((s, s.effect) for s in change.steps if isinstance(s.effect, ChainGroup)):
         account = session.world.keyring.address(group.signer)
         if await session.world.chain.nonce(account, "pending") > await session.world.chain.nonce(account, "latest"):
@@ -108,7 +113,7 @@ async def _asked(
             return short
         words = {"machine": group.signer.name, "signer": account, "step": step.title}
         try:
-            found += [Transaction.of(draft, **words, writes=writes_of(draft.call, account)) for draft in asked]
+            found += [Transaction.of(draft, **words, writes=deeds_of(draft.call, account, known)) for draft in asked]
         except ValueError as error:
             return f"`fleetctl sign` would refuse it: {error}"
     return found

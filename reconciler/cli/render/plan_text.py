@@ -9,6 +9,7 @@ from rich.text import Text
 from reconciler.cli.render.remarks import NONE, Remarks
 from reconciler.core.change import Action, FieldChange
 from reconciler.core.effects import Signer
+from reconciler.core.funding import TopUp
 from reconciler.core.guards import Refusal
 from reconciler.core.money import Cost, format_amount
 from reconciler.core.plan import Plan, PlannedChange
@@ -111,10 +112,10 @@ def _ignored(plan: Plan) -> list[str]:
 
 
 def _total(plan: Plan) -> Cost:
-    # Machines spend what operators send them, so counting both would count it twice.
-    costs = plan.costs()
-    operators = [cost for signer, cost in costs.items() if signer.role == "operator"]
-    return sum(operators or costs.values(), Cost())
+    # A machine whose wallet is filled spends what its operator sends it, and counting both would count it twice.
+    filled = {change.resource.machine for change in plan.acting if isinstance(change.resource.kind, TopUp)}
+    costs = plan.costs().items()
+    return sum((cost for signer, cost in costs if signer.role != "machine" or signer.name not in filled), Cost())
 
 
 def _parts(cost: Cost) -> list[str]:

@@ -153,7 +153,7 @@ class MachineRecord(Kind[Spec, Json]):
         return [
             Spec(
                 Address(self.name, f"{former.name}/id:{record['id']}" if number else former.name),
-                Identity(str(record["identityRef"]), identity, identity),
+                Identity(str(record["identityRef"]), former.made, former.made),
                 {},
                 str(record["id"]),
                 former.operator,
@@ -161,7 +161,6 @@ class MachineRecord(Kind[Spec, Json]):
                 leaves=GONE[0],
             )
             for former in await former_machines(fleet, read)
-            for identity in (Address("machine_identity", former.name),)
             for number, record in enumerate(former.records)
         ]
 

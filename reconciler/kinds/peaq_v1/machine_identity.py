@@ -8,7 +8,7 @@ from reconciler.core.address import Address, Output
 from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
-from reconciler.core.fleet import Fleet
+from reconciler.core.fleet import Fleet, Protocol
 from reconciler.core.kind import Kind, Need, Search, Strength
 from reconciler.core.leaving import GONE, former_machines, owners_of
 from reconciler.core.observation import Absent, Present, Unreadable
@@ -91,10 +91,11 @@ class MachineIdentity(Kind[Spec, State]):
         return Present(State(str(machine_id), operator, STATUS.get(status, f"status {status}")))
 
     def searches(self, fleet: Fleet) -> Iterable[Search[Spec]]:
-        yield Search("the machines that were ours", partial(self._strays, fleet, scan=False))
-        yield Search("the machines of the chain", partial(self._strays, fleet, scan=True), deep=True)
+        if "v1" in fleet.protocols:
+            yield Search("the machines that were ours", partial(self._strays, fleet, None))
+            yield Search("the machines of the chain", partial(self._strays, fleet, "v1"), deep=True)
 
-    async def _strays(self, fleet: Fleet, read: Reader, *, scan: bool) -> list[Spec]:
+    async def _strays(self, fleet: Fleet, scan: Protocol | None, read: Reader) -> list[Spec]:
         return [
             Spec(
                 Address(self.name, former.name),
@@ -106,7 +107,7 @@ class MachineIdentity(Kind[Spec, State]):
                 GONE[0],
             )
             for former in await former_machines(fleet, read, scan=scan)
-            if former.machine_id is not None
+            if former.made.kind == self.name and former.standing.machine_id is not None
         ]
 
     def accounts(self, spec: Spec) -> Iterable[tuple[Signer, str]]:

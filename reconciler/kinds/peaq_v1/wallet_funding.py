@@ -7,12 +7,11 @@ from pydantic import Field, model_validator
 
 from reconciler.core.address import Address, Burden
 from reconciler.core.change import FieldChange
-from reconciler.core.effects import ChainCall, ChainGroup, CodedRequest, HttpRequest, Signer, Step
+from reconciler.core.effects import ChainGroup, CodedRequest, HttpRequest, Signer, Step
 from reconciler.core.fleet import Fleet, Mistake, Operator
-from reconciler.core.kind import Kind, Need, Strength
+from reconciler.core.funding import Balance, TopUp, Wallet
+from reconciler.core.kind import Need, Strength
 from reconciler.core.money import Amount, format_amount, parse_amount
-from reconciler.core.observation import Absent, Present, Unreadable
-from reconciler.core.ports import Reader
 from reconciler.core.section import Loc, Section
 from reconciler.core.value import Value
 
@@ -55,28 +54,16 @@ class Station(Value):
     falls_back: bool
 
 
-class Spec(Value):
-    address: Address
-    account: str
-    payer: str
-    below: int
-    to: int
-    burden: int | Burden
+class Spec(Wallet):
     station: Station | None = None
     leaves: bool = False
     """True where the machine is retired: then it is not the identity that comes first."""
 
 
-class State(Value):
-    balance: int
-    """Wei."""
-
-
-class WalletFunding(Kind[Spec, State]):
+class WalletFunding(TopUp[Spec]):
     name = "wallet_funding"
     protocol = "v1"
     sections = {"fleet.v1": FundingSection}
-    fields = ("balance",)
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         section = fleet.section(FundingSection)
@@ -116,20 +103,9 @@ class WalletFunding(Kind[Spec, State]):
         if spec.leaves:
             yield Need(Address("machine_identity", spec.address.name))
 
-    async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
-        return Present(State(await read.balance(spec.account)))
-
-    def diff(self, spec: Spec, state: State) -> tuple[FieldChange, ...]:
-        burden = 0 if isinstance(spec.burden, Burden) else spec.burden
-        if state.balance - burden >= spec.below:
-            return ()
-        return (FieldChange("balance", format_amount(state.balance), format_amount(spec.to + burden)),)
-
-    def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
-        burden = 0 if isinstance(spec.burden, Burden) else spec.burden
-        value = spec.to + burden - (state.balance if state else 0)
-        call = ChainCall(Signer("operator", spec.payer), spec.account, value=value, gas=40_000)
-        transfer = ChainGroup((call,))
+    def steps(self, spec: Spec, state: Balance | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
+        value = self.missing(spec, state)
+        transfer = self.transfer(spec, value)
         if spec.station is None:
             return (Step("top up the wallet", transfer, irreversible=True),)
         return (Step("ask the Gas Station", _asked(spec, spec.station, value, transfer), irreversible=True),)
@@ -137,17 +113,11 @@ class WalletFunding(Kind[Spec, State]):
     def declared(self, spec: Spec) -> dict[str, object]:
         return {"balance": format_amount(spec.below, 18)}
 
-    def subject(self, spec: Spec) -> str:
-        return spec.account
-
     def kept(self, field: str, declared: object, observed: object) -> bool:
         return parse_amount(observed) >= parse_amount(declared)
 
     def written(self, spec: Spec, field: str) -> Iterable[Loc]:
         return (("v1", "funding", "to"),)
-
-    def equal(self, spec: Spec, state: State) -> str:
-        return f"holds {format_amount(state.balance)}, not under {format_amount(spec.below)}"
 
 
 def _station(fleet: Fleet, operator: Operator, funding: Funding) -> Station | None:

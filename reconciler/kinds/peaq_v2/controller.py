@@ -8,11 +8,12 @@ from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Step
 from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need
+from reconciler.core.minted import owner_of
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS, Loc
 from reconciler.core.value import Value
-from reconciler.kinds.peaq_v2.ground import BY_ACTIVATION, Parties, owner_of, serving
+from reconciler.kinds.peaq_v2.ground import BY_ACTIVATION, SET_CONTROLLER, Parties, serving
 
 
 class Spec(Value):
@@ -64,8 +65,8 @@ class Controller(Kind[Spec, State]):
         return () if before == after else (FieldChange("controller", before, after),)
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
-        function, args = "setController(uint256,address)", (spec.who.id, spec.who.controller)
-        call = ChainCall(spec.who.activator, "machineRegistry", function, args, gas=100_000)
+        args = (spec.who.id, spec.who.controller)
+        call = ChainCall(spec.who.activator, "machineRegistry", SET_CONTROLLER, args, gas=100_000)
         return (Step("set the controller", ChainGroup((call,))),)
 
     def declared(self, spec: Spec) -> dict[str, object]:

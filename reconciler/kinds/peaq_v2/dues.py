@@ -11,11 +11,12 @@ from reconciler.core.effects import Signer, Step
 from reconciler.core.errors import Rejected
 from reconciler.core.fleet import Fleet, Mistake
 from reconciler.core.kind import Kind
+from reconciler.core.minted import owner_of
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.value import Value, field
-from reconciler.kinds.peaq_v2.ground import NO_PRICE, TERMINATED, TIERS, due, owner_of, serving, subscription_of
+from reconciler.kinds.peaq_v2.ground import NO_PRICE, TERMINATED, TIERS, due, serving, subscription_of
 
 VOUCHERS, REWARDS = "pendingVoucherCredit", "pendingBondingReward"
 SUBSCRIPTION = bytes.fromhex("32e459f82469a36e51987804a9d51db869e28dcc5ab0ec708b4fb9ad54ba2c1d")

@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 
 from reconciler.core.address import Address, Output
 from reconciler.core.effects import ChainCall, ChainGroup, Signer
-from reconciler.core.errors import Rejected
 from reconciler.core.fleet import Fleet, Machine
 from reconciler.core.identity import Identity, ProtocolBlock
 from reconciler.core.money import Amount
@@ -21,12 +20,23 @@ WORD = 32
 TIERS = ("entry", "basic", "pro")
 SERVICES = {"documentationUrl": ("#documentation", "Documentation"), "dataApi": ("#data-api", "DataApi")}
 """Id and type of the services that `metadata` declares, in their order."""
-NOT_MINTED = "ERC721NonexistentToken"
 NO_PRICE = "PriceNotAvailable"
 APPROVE = "approve(address,uint256)"
+ACTIVATE = (
+    "activateMachine((string,address,(string,string,address,string)[],uint256[],(string,string,string)[]),"
+    "string,bytes,address,uint8)"
+)
+SET_METHODS = "setVerificationMethods(uint256,(string,string,address,string)[])"
+SET_AUTHENTICATION = "setAuthentication(uint256,uint256[])"
+SET_ENDPOINTS = "setServiceEndpoints(uint256,(string,string,string)[])"
+SET_CONTROLLER = "setController(uint256,address)"
+SUSPEND, RESUME = "suspend(uint256)", "resume(uint256)"
+OPEN, RENEW = "activate(uint256,uint8)", "renew(uint256)"
 TERMINATED = 4
 """Of `subscriptionStatus`."""
 BY_ACTIVATION = "comes with the activation"
+PARTS = ("machine_activation", "controller", "verification_methods", "service_endpoints", "subscription", "operation")
+"""The kinds that a machine is made of while its first owner has it."""
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
 """What a manifest takes for a private key."""
 Text = Annotated[str, Field(min_length=1, max_length=2560)]
@@ -196,17 +206,6 @@ def _parties(fleet: Fleet, machine: Machine, block: MachineBlock) -> Parties:
     return Parties(machine.name, block.machine_id, activator, first, owner, controller, manager)
 
 
-async def owner_of(read: Reader, machine_id: str) -> str | None:
-    """Who owns a machine, or None where the registry says clearly that there is none."""
-    try:
-        (owner,) = await read.view("machineRegistry", "ownerOf(uint256)(address)", int(machine_id))
-    except Rejected as error:
-        if error.reason == NOT_MINTED:
-            return None
-        raise
-    return str(owner)
-
-
 class Subscription(Value):
     """What a machine has paid for. Times are seconds since the epoch; `start` is 0 where it never paid."""
 
@@ -260,11 +259,12 @@ def allowing(payer: Signer, spender: str, wei: int | Output) -> ChainCall:
     return ChainCall(payer, "peaqToken", APPROVE, (spender, wei), gas=100_000)
 
 
-def paying(call: ChainCall, spender: str) -> ChainGroup:
+def paying(call: ChainCall, spender: str, most: int | None) -> ChainGroup:
     """`call`, which has `spender` take its deposit. A machine pays for itself only, so it allows just that with it.
 
-    An operator, who pays for many, allows it for all of them before.
+    Or the `most` that it may cost, where that is declared: prices move while what it signed is carried around. An
+    operator, who pays for many, allows it for all of them before.
     """
     if not isinstance(call.signer, Signer) or call.signer.role != "machine" or call.deposit == 0:
         return ChainGroup((call,))
-    return ChainGroup((allowing(call.signer, spender, call.deposit), call))
+    return ChainGroup((allowing(call.signer, spender, call.deposit if most is None else most), call))

@@ -5,36 +5,35 @@ Who it is follows from type and subject, and is known before it is there. What m
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 
 from reconciler.core.address import NEVER, Address, Never, Output
 from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
-from reconciler.core.effects import ChainCall, ChainGroup, Step
-from reconciler.core.fleet import Fleet, Mistake
-from reconciler.core.kind import Kind, Need
-from reconciler.core.leaving import GONE
+from reconciler.core.effects import ChainCall, ChainGroup, Signer, Step
+from reconciler.core.fleet import Fleet, Mistake, Protocol
+from reconciler.core.kind import Kind, Need, Search
+from reconciler.core.leaving import GONE, Former, former_machines
+from reconciler.core.minted import owner_of
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import ZERO_ADDRESS, Loc
 from reconciler.core.value import Value
 from reconciler.kinds.peaq_v2.ground import (
+    ACTIVATE,
+    SUSPEND,
     TERMINATED,
     TIERS,
     MachineBlock,
     Parties,
     blocks,
     document,
-    owner_of,
     paying,
     subscription_of,
     written_subject,
 )
 
-ACTIVATE = (
-    "activateMachine((string,address,(string,string,address,string)[],uint256[],(string,string,string)[]),"
-    "string,bytes,address,uint8)"
-)
 HOMES = {0: "none", 1: "peaq", 5: "Solana"}
 OWNS = "it is another's, as after a hand-over; if its own key owns it, write `custody: machine` and its address instead"
 BASE_GAS, WORD_GAS = 350_000, 22_000
@@ -77,6 +76,7 @@ class MachineActivation(Kind[Spec, State]):
     name = "machine_activation"
     protocol = "v2"
     sections = {"machine.v2": MachineBlock}
+    prunable = "identities"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         for machine, block, who in blocks(fleet):
@@ -138,6 +138,27 @@ class MachineActivation(Kind[Spec, State]):
         tier = paid.tier if paid.start else None
         return Present(State(owner, manufacturer, tier, status == TERMINATED, relocating, home, here, paused))
 
+    def searches(self, fleet: Fleet) -> Iterable[Search[Spec]]:
+        if "v2" in fleet.protocols:
+            yield Search("the v2 machines that were ours", partial(self._strays, fleet, None))
+            yield Search("the v2 machines of the chain's logs", partial(self._strays, fleet, "v2"), deep=True)
+
+    async def _strays(self, fleet: Fleet, scan: Protocol | None, read: Reader) -> list[Spec]:
+        return [
+            Spec(Address(self.name, former.name), _known(fleet, former), "", b"", "", 0, (), 0, None, "", GONE[0])
+            for former in await former_machines(fleet, read, scan=scan)
+            if former.made.kind == self.name and former.standing.machine_id is not None
+        ]
+
+    def pruned(self, spec: Spec, fleet: Fleet) -> bool:
+        # Handed over, it is working for somebody else; and its own key, if that owns it, is not known any more.
+        return super().pruned(spec, fleet) and not _elses(spec)
+
+    def remedy(self, spec: Spec) -> str:
+        if not _elses(spec):
+            return super().remedy(spec)
+        return f"{spec.who.owner} owns it, so it is left alone; to suspend it, add it to the manifest as retired"
+
     async def identify(self, account: str, read: Reader) -> Found | None:
         there = account.isdecimal() and await owner_of(read, account) is not None
         return Found(account, "", "") if there else None
@@ -163,7 +184,7 @@ class MachineActivation(Kind[Spec, State]):
         return not spec.leaves
 
     def unwanted(self, spec: Spec, state: State) -> str:
-        return f"{spec.leaves}; it is suspended, for a machine cannot be destroyed, and its bond stays locked"
+        return f"{spec.leaves}; a machine can be suspended, not destroyed, and its bond stays locked"
 
     def refuse(self, spec: Spec, state: State | None) -> str | None:
         if state is None:
@@ -175,13 +196,13 @@ class MachineActivation(Kind[Spec, State]):
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
         if state is not None:
-            call = ChainCall(spec.who.manager, "machineStateAndSync", "suspend(uint256)", (spec.who.id,), gas=100_000)
+            call = ChainCall(spec.who.manager, "machineStateAndSync", SUSPEND, (spec.who.id,), gas=100_000)
             return (Step("suspend", ChainGroup((call,))),)
         args = (spec.document, spec.machine_type, spec.subject, spec.manufacturer, spec.tier)
         signer, deposit = spec.who.activator, 0 if isinstance(spec.bond, Never) else spec.bond
         gas = BASE_GAS + WORD_GAS * _words(args)
         call = ChainCall(signer, "machineStateAndSync", ACTIVATE, args, deposit=deposit, gas=gas, purpose="bond")
-        return (Step("activate", paying(call, spec.spender), irreversible=True),)
+        return (Step("activate", paying(call, spec.spender, spec.max_bond), irreversible=True),)
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         fields = {"did": f"did:peaq:{spec.who.id}", **self.declared(spec)}
@@ -212,6 +233,18 @@ class MachineActivation(Kind[Spec, State]):
 
     def equal(self, spec: Spec, state: State) -> str:
         return f"activated as did:peaq:{spec.who.id}"
+
+
+def _known(fleet: Fleet, former: Former) -> Parties:
+    """What is known of who has to do with a machine that left."""
+    account, operator = fleet.operators[former.operator].address or "", Signer("operator", former.operator)
+    owner = former.standing.owner or account
+    return Parties(former.name, former.account, operator, account, owner, account, operator)
+
+
+def _elses(spec: Spec) -> bool:
+    """Whether a stray belongs to somebody else, and is only controlled by us."""
+    return spec.who.owner != spec.who.first_owner
 
 
 def _too_dear(spec: Spec) -> str | None:

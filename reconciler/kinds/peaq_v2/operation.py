@@ -8,11 +8,12 @@ from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Step
 from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need
+from reconciler.core.minted import owner_of
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc, Section
 from reconciler.core.value import Value
-from reconciler.kinds.peaq_v2.ground import BY_ACTIVATION, Parties, owner_of, serving
+from reconciler.kinds.peaq_v2.ground import BY_ACTIVATION, RESUME, SUSPEND, Parties, serving
 
 
 class PauseSection(Section):
@@ -62,8 +63,8 @@ class Operation(Kind[Spec, State]):
         return (FieldChange("paused", state.paused, spec.paused, removes=spec.paused),)
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
-        verb = "suspend" if spec.paused else "resume"
-        call = ChainCall(spec.who.manager, "machineStateAndSync", f"{verb}(uint256)", (spec.who.id,), gas=100_000)
+        verb, function = ("suspend", SUSPEND) if spec.paused else ("resume", RESUME)
+        call = ChainCall(spec.who.manager, "machineStateAndSync", function, (spec.who.id,), gas=100_000)
         return (Step(verb, ChainGroup((call,))),)
 
     def declared(self, spec: Spec) -> dict[str, object]:

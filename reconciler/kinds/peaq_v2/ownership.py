@@ -7,14 +7,13 @@ from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Step
 from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need
+from reconciler.core.minted import owner_of
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
 from reconciler.core.value import Value
-from reconciler.kinds.peaq_v2.ground import Parties, owner_of, serving
+from reconciler.kinds.peaq_v2.ground import PARTS, Parties, serving
 
-FIRST = ("machine_activation", "controller", "verification_methods", "service_endpoints", "subscription", "operation")
-"""What must be as declared before: afterwards not all of it can be changed by us."""
 HAND_OVER = "safeTransferFrom(address,address,uint256)"
 
 
@@ -38,7 +37,8 @@ class Ownership(Kind[Spec, State]):
                 yield Spec(Address(self.name, machine.name), who)
 
     def needs(self, spec: Spec) -> Iterable[Need]:
-        return (Need(Address(kind, spec.who.name)) for kind in FIRST)
+        # Afterwards not all of it can be changed by us.
+        return (Need(Address(kind, spec.who.name)) for kind in PARTS)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
         return Present(State(await owner_of(read, spec.who.id) or spec.who.first_owner))

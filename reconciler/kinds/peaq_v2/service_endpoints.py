@@ -8,14 +8,14 @@ from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Step
 from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need
+from reconciler.core.minted import owner_of
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
 from reconciler.core.value import Value
-from reconciler.kinds.peaq_v2.ground import BY_ACTIVATION, SERVICES, Parties, endpoints_of, owner_of, serving
+from reconciler.kinds.peaq_v2.ground import BY_ACTIVATION, SERVICES, SET_ENDPOINTS, Parties, endpoints_of, serving
 
 ENDPOINTS = "serviceEndpointsOf(uint256)((string,string,string)[])"
-SET = "setServiceEndpoints(uint256,(string,string,string)[])"
 Endpoint = tuple[str, str, str]
 """Id, type, URL."""
 
@@ -68,7 +68,7 @@ class ServiceEndpoints(Kind[Spec, State]):
 
     def steps(self, spec: Spec, state: State | None, fields: tuple[FieldChange, ...]) -> tuple[Step, ...]:
         gas = 150_000 + 100_000 * len(spec.endpoints)
-        call = ChainCall(spec.who.manager, "machineRegistry", SET, (spec.who.id, spec.endpoints), gas=gas)
+        call = ChainCall(spec.who.manager, "machineRegistry", SET_ENDPOINTS, (spec.who.id, spec.endpoints), gas=gas)
         return (Step("write the service endpoints", ChainGroup((call,))),)
 
     def declared(self, spec: Spec) -> dict[str, object]:

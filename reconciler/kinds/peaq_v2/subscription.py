@@ -11,6 +11,7 @@ from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, Step
 from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need
+from reconciler.core.minted import owner_of
 from reconciler.core.money import format_amount
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
@@ -19,17 +20,17 @@ from reconciler.core.stamps import written
 from reconciler.core.value import Value
 from reconciler.kinds.peaq_v2.ground import (
     BY_ACTIVATION,
+    OPEN,
+    RENEW,
     TIERS,
     Parties,
     Subscription,
     due,
-    owner_of,
     paying,
     serving,
     subscription_of,
 )
 
-OPEN = "activate(uint256,uint8)"
 NAMES = {0: "not open", 1: "active", 2: "in its grace period", 3: "in run-off, where its bond decays", 4: "terminated"}
 
 
@@ -102,14 +103,14 @@ class MachineSubscription(Kind[Spec, State]):
         if state is None or state.paid is None:
             return (self._step(spec, "open the subscription", OPEN, (spec.who.id, spec.tier)),)
         title = f"renew what ends {written(state.paid.end)}"
-        return (self._step(spec, title, "renew(uint256)", (spec.who.id,)),)
+        return (self._step(spec, title, RENEW, (spec.who.id,)),)
 
     def _step(self, spec: Spec, title: str, function: str, args: tuple[object, ...]) -> Step:
         deposit = 0 if isinstance(spec.price, Never) else spec.price
         call = ChainCall(
             spec.who.manager, "machineSubscription", function, args, deposit=deposit, gas=250_000, purpose="bond"
         )
-        return Step(title, paying(call, spec.spender), irreversible=True)
+        return Step(title, paying(call, spec.spender, spec.max_bond), irreversible=True)
 
     def creates(self, spec: Spec) -> tuple[FieldChange, ...]:
         return (FieldChange("tier", None, TIERS[spec.tier]),)

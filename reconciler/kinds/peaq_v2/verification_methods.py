@@ -11,15 +11,22 @@ from reconciler.core.change import FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, Step
 from reconciler.core.fleet import Fleet
 from reconciler.core.kind import Kind, Need
+from reconciler.core.minted import owner_of
 from reconciler.core.observation import Absent, Present, Unreadable
 from reconciler.core.ports import Reader
 from reconciler.core.section import Loc
 from reconciler.core.value import Value
-from reconciler.kinds.peaq_v2.ground import BY_ACTIVATION, Parties, authentication_of, methods_of, owner_of, serving
+from reconciler.kinds.peaq_v2.ground import (
+    BY_ACTIVATION,
+    SET_AUTHENTICATION,
+    SET_METHODS,
+    Parties,
+    authentication_of,
+    methods_of,
+    serving,
+)
 
 METHODS, AUTHENTICATION = "verificationMethods", "authentication"
-SET_METHODS = "setVerificationMethods(uint256,(string,string,address,string)[])"
-SET_AUTHENTICATION = "setAuthentication(uint256,uint256[])"
 NONE = "none"
 Method = tuple[str, str, str, str]
 """Id, type, controller, key; the controller in small letters."""
