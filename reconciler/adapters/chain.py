@@ -152,7 +152,8 @@ class RpcChain:
         try:
             result = await self._rpc.call(method, request, block)
         except RpcError as error:
-            return Simulated(revert=_revert_name(error))
+            name = _revert_name(error)
+            return Simulated(revert=name, remedy=reverts.SENTENCES.get(name, ""))
         try:
             return Simulated(gas=int(result, 16) if method == "eth_estimateGas" else 0)
         except STRANGE:

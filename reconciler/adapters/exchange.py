@@ -34,6 +34,21 @@ class TooMuch(httpx.HTTPError):
         return "far too much"
 
 
+_WORDS: tuple[tuple[type[httpx.HTTPError], str], ...] = (
+    (httpx.TimeoutException, "it takes too long"),
+    (httpx.ConnectError, "it cannot be reached"),
+    (httpx.TransportError, "it broke off"),
+)
+
+
+def trouble(error: Exception) -> str:
+    """What ended an exchange, in words of ours: its own may quote what was sent."""
+    if isinstance(error, TooMuch):
+        return str(error)
+    said = next((words for kind, words in _WORDS if isinstance(error, kind)), "it makes no sense")
+    return f"{said} ({type(error).__name__})"
+
+
 class Reply(Value):
     """An answer, read to its end."""
 

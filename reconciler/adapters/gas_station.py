@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from reconciler.adapters.exchange import SMALL, Reply, exchange
+from reconciler.adapters.exchange import SMALL, Reply, exchange, trouble
 from reconciler.adapters.redact import host_of
 from reconciler.adapters.tls import trusted
 from reconciler.adapters.totp import Pace
@@ -148,10 +148,10 @@ class GasStation:
         try:
             response = await exchange(self._http, method, self._base + path, most=SMALL, seconds=TIMEOUT, json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            message = f"no answer from the Gas Station at {host_of(self._base)}: {type(error).__name__}"
+            message = f"no answer from the Gas Station at {host_of(self._base)}: {trouble(error)}"
             raise Unreachable(message, hint="check services.gasStation.url") from None
         except httpx.HTTPError as error:
-            raise self._ambiguous(type(error).__name__) from None
+            raise self._ambiguous(trouble(error)) from None
         self._measure(response, (sent + self._clock.now()) / 2)
         return response
 

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import httpx
 
 from reconciler.adapters.connections import Connections
-from reconciler.adapters.exchange import Reply, TooMuch, pause_of
+from reconciler.adapters.exchange import Reply, pause_of, trouble
 from reconciler.adapters.listing import Listings
 from reconciler.adapters.redact import SHORTEST, credentials, host_of
 from reconciler.adapters.retry import until_reached
@@ -129,7 +129,7 @@ class HttpApi:
         try:
             reply = await self._reading.exchange("GET", _below(path) + query)
         except httpx.HTTPError as error:
-            raise self._unreachable(_why(error)) from None
+            raise self._unreachable(trouble(error)) from None
         return self._answer(reply.without(self._hide)), len(reply.content)
 
     async def item(self, path: Sequence[str]) -> Mapping[str, Any]:
@@ -168,9 +168,9 @@ class HttpApi:
         try:
             reply = await self._writing.exchange(method, _below(path), None if body is None else _json(body))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise self._unreachable(type(error).__name__) from None
+            raise self._unreachable(trouble(error)) from None
         except httpx.HTTPError as error:
-            raise self._ambiguous(method, path, _why(error)) from None
+            raise self._ambiguous(method, path, trouble(error)) from None
         finally:
             self.lists.written(tuple(path))
         response = reply.without(self._hide)
@@ -246,10 +246,6 @@ def _below(path: Sequence[str]) -> str:
 
 def _json(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _why(error: httpx.HTTPError) -> str:
-    return str(error) if isinstance(error, TooMuch) else type(error).__name__
 
 
 def _header(secret: str, name: str) -> str:

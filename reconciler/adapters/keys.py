@@ -6,7 +6,7 @@ from typing import Protocol
 import httpx
 from eth_utils.address import to_checksum_address
 
-from reconciler.adapters.exchange import exchange_now
+from reconciler.adapters.exchange import exchange_now, trouble
 from reconciler.adapters.redact import host_of, secrets_of, without
 from reconciler.adapters.secrets import Missing, Secrets
 from reconciler.adapters.signing import LocalKey, lower, read_signed
@@ -89,7 +89,7 @@ class RemoteKey:
             answer = exchange_now("POST", self._remote.url, seconds=REMOTE_SECONDS, json=body).json()
         except (httpx.HTTPError, ValueError) as error:
             where = host_of(self._remote.url)
-            raise Unreachable(f"no answer from the signer at {where}: {type(error).__name__}") from None
+            raise Unreachable(f"no answer from the signer at {where}: {trouble(error)}") from None
         if not isinstance(answer, dict) or "result" not in answer:
             problem = answer.get("error") if isinstance(answer, dict) else None
             said = problem.get("message") if isinstance(problem, dict) else "no result"

@@ -118,12 +118,6 @@ def rejected(name: str, where: str = "") -> Rejected:
     return Rejected(name, reason=name, where=where, hint=SENTENCES.get(name, ""))
 
 
-def sentence(name: str) -> str:
-    """`name`, and what to do about it where that is known."""
-    known = SENTENCES.get(name)
-    return f"{name}: {known}" if known else name
-
-
 def revert_data(data: Any) -> bytes | None:
     """Revert bytes inside a JSON-RPC error's `data`, in any of the shapes nodes use; None where there are none."""
     if isinstance(data, dict):

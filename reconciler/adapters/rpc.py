@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from reconciler.adapters.exchange import TooMuch, exchange, pause_of
+from reconciler.adapters.exchange import exchange, pause_of, trouble
 from reconciler.adapters.redact import host_of, secrets_of, without
 from reconciler.adapters.retry import until_reached
 from reconciler.adapters.tls import trusted
@@ -144,7 +144,7 @@ class Rpc:
             body = bodies if len(bodies) > 1 else bodies[0]
             reply = await exchange(self._http, "POST", url, most=MAX_BODY, seconds=self._timeout, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreachable(url, str(error) if isinstance(error, TooMuch) else type(error).__name__) from None
+            raise _unreachable(url, trouble(error)) from None
         if reply.status == 429:
             await self._sleep(pause_of(reply))
             raise _unreachable(url, "it limits the rate (429)")

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import httpx
 
-from reconciler.adapters.exchange import Reply, exchange_now
+from reconciler.adapters.exchange import Reply, exchange_now, trouble
 from reconciler.adapters.redact import host_of
 from reconciler.core.errors import ConfigError
 from reconciler.core.ports import Stored
@@ -58,7 +58,7 @@ class VaultSink:
         try:
             return exchange_now(method, url, seconds=SECONDS, json=body, headers=headers)
         except (httpx.HTTPError, UnicodeError) as error:
-            raise self._error(type(error).__name__) from None
+            raise self._error(trouble(error)) from None
 
     def _error(self, why: str) -> ConfigError:
         return ConfigError(f"Vault at {host_of(self._address)} cannot be used: {why}", hint="check tokens.sink.vault")

@@ -35,8 +35,10 @@ def read_text(path: Path) -> str:
         if len(content) <= LARGEST:
             return content.decode()
         why = f"it holds more than {LARGEST // 2**20} MiB"
-    except (OSError, UnicodeDecodeError) as error:
-        why = type(error).__name__
+    except UnicodeDecodeError:
+        why = "it is no text"
+    except OSError as error:
+        why = error.strerror or type(error).__name__
     raise ConfigError(f"cannot read {path}: {why}", hint="check the path")
 
 

@@ -43,7 +43,8 @@ async def chain_findings(session: Session) -> list[Finding]:
     behind = time.time() - head.timestamp
     # A development chain may mine only when there is something to mine, so its age says nothing.
     skewed = -behind > SKEW_SECONDS or (session.project.fleet.network.live and behind > SKEW_SECONDS)
-    age = f"block {head.number} is {behind:.0f} s old by this machine's clock"
+    apart = f"{behind:.0f} s old by" if behind >= 0 else f"{-behind:.0f} s ahead of"
+    age = f"block {head.number} is {apart} this machine's clock"
     hint = "; is the node behind, or a clock wrong?" if skewed else ""
     low = head.gas_limit < LEAST_BLOCK_GAS
     batch = "usable" if session.world.settings.batch else "not used: calls go one by one, and groups are not atomic"

@@ -50,3 +50,5 @@ class Adopted(Value):
     """What the manifest cannot say, for a comment."""
     name: str = ""
     """What others call the machine."""
+    follows: str = ""
+    """DID of the machine whose place it takes, if it takes one's."""

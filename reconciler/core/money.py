@@ -22,7 +22,7 @@ def parse_amount(text: Any) -> int:
     match = _AMOUNT.match(text) if isinstance(text, str) else None
     unit = _UNITS.get(match[2].lower()) if match else None
     if match is None or unit is None:
-        raise ValueError(f"an amount needs a unit, such as `0.05 PEAQ` or `5 gwei`; got {text!r}")
+        raise ValueError(f"an amount is a plain number with a unit, such as `0.05 PEAQ` or `5 gwei`; got {text!r}")
     wei = Fraction(match[1]) * unit
     if wei.denominator != 1:
         raise ValueError(f"{text!r} is finer than one wei")

@@ -159,10 +159,16 @@ class Raw(Value):
 
 
 class Simulated(Value):
-    """Outcome of an eth_call or gas estimate: `revert` is "" where it would succeed."""
+    """Outcome of an eth_call or gas estimate: `revert` is "" where it would succeed, and `remedy` what to do else."""
 
     gas: int = 0
     revert: str = ""
+    remedy: str = ""
+
+    @property
+    def told(self) -> str:
+        """Why it would fail, and what to do about it where that is known."""
+        return ": ".join(filter(None, (self.revert, self.remedy)))
 
 
 class Fees(Value):

@@ -11,6 +11,8 @@ class Stage(StrEnum):
     SIGNED = "signed"
     """A transaction is in the journal and about to be sent."""
     MINED = "mined"
+    WAVE = "wave"
+    """A wave of transactions begins, or less of it is left; `data` has its number, as `wave`."""
     DONE = "done"
     """The resource was read back and is as declared."""
     FAILED = "failed"

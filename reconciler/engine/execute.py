@@ -18,6 +18,7 @@ from reconciler.core.ports import Label, Reader
 from reconciler.core.value import Value, replace
 from reconciler.engine.coded import perform_coded
 from reconciler.engine.events import Event, Stage
+from reconciler.engine.forecast import Forecast, places
 from reconciler.engine.lanes import Lane, Shared
 from reconciler.engine.purse import Purse
 from reconciler.engine.requests import perform
@@ -88,7 +89,6 @@ class Execution:
         self._scene = scene
         self._lookout = Lookout(world)
         self._watch = Watch(world)
-        self._shared = Shared(world, self._watch, Gauge(world), Purse(world.settings.max_spend))
         self._lanes: dict[Signer, Lane] = {}
         self._tasks: dict[Address, asyncio.Task[Outcome]] = {}
         self._resources = scene.by_address
@@ -96,6 +96,9 @@ class Execution:
         self._observations: dict[Address, Observation[Any]] = dict(scene.observations)
         self._burdens = burdens_of(plan.acting, plan.gas_price)
         self._riders = _riders(plan) if world.settings.batch else {}
+        self._forecast = Forecast(places(plan.acting, self._needs, self._riders), world.emit, self._watch.pace)
+        purse = Purse(world.settings.max_spend)
+        self._shared = Shared(world, self._watch, Gauge(world), purse, self._forecast)
         self._result = Result()
         self._looks = 0
         self._seen: OrderedDict[Address, Look] = OrderedDict()
@@ -117,6 +120,7 @@ class Execution:
     async def _resource(self, change: PlannedChange) -> Outcome:
         outcome = await self._stuck(change) or await self._tried(change)
         self._result.outcomes[change.address] = outcome
+        self._forecast.ended(Label(str(change.address), step.title) for step in change.steps)
         self._world.emit(Event(outcome.stage, str(change.address), outcome.reason))
         return outcome
 

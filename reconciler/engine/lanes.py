@@ -9,6 +9,7 @@ from reconciler.core.errors import Rejected
 from reconciler.core.ports import Draft, Fees, Label, Mined, Raw, Sent
 from reconciler.core.value import Value, replace
 from reconciler.engine.events import Event, Stage
+from reconciler.engine.forecast import GAS_MARGIN, Forecast
 from reconciler.engine.purse import Purse
 from reconciler.engine.watch import Watch, broadcast
 from reconciler.engine.world import LINGER, Gauge, World
@@ -19,8 +20,6 @@ MOST_BYTES = 100_000
 """Calldata of one transaction: nodes refuse more than about 128 kB."""
 BLOCK_SHARE = 0.23
 """Part of a block's gas that one transaction may want: four of them, margins included, fill a block."""
-GAS_MARGIN = 1.25
-"""Estimates are for the state of a moment; what is not used is not paid."""
 BUMP = 1.25
 """Nodes want about a tenth more to replace a transaction."""
 
@@ -54,6 +53,8 @@ class _Part(Value):
     raw: Raw
     gas: int
     wei: int
+    guess: int
+    """Gas, as the kinds guess it."""
 
 
 class Shared(Value):
@@ -63,6 +64,7 @@ class Shared(Value):
     watch: Watch
     gauge: Gauge
     purse: Purse
+    forecast: Forecast
 
 
 class Lane:
@@ -122,6 +124,7 @@ class Lane:
             while len(self._sending) >= self._window:
                 await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
             sent = await self._sign(self._no_smaller(part), fees)
+            self._shared.forecast.signed(part.labels, part.guess, part.gas / GAS_MARGIN, gas_limit)
             task = asyncio.ensure_future(self._send(part, sent))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
@@ -152,10 +155,11 @@ class Lane:
             halves = await asyncio.gather(self._tried(jobs[:half], limit), self._tried(jobs[half:], limit))
             return [part for parts in halves for part in parts]
         if outcome.revert:
-            _fail(jobs[0], Rejected(outcome.revert, reason=outcome.revert))
+            _fail(jobs[0], Rejected(outcome.revert, reason=outcome.revert, hint=outcome.remedy))
             return []
         labels = tuple(label for job in jobs for label in job.labels)
-        return [_Part(jobs, labels, raw, int(outcome.gas * GAS_MARGIN), sum(job.wei for job in jobs))]
+        guess = sum(job.gas for job in jobs)
+        return [_Part(jobs, labels, raw, int(outcome.gas * GAS_MARGIN), sum(job.wei for job in jobs), guess)]
 
     async def _one_by_one(self, job: _Job, sender: str) -> list[_Part]:
         """Without Batch a group is sent call by call; the last one's receipt stands for it."""
@@ -163,11 +167,11 @@ class Lane:
         for raw, call in zip(job.raws, job.group.calls, strict=True):
             outcome = await self._world.chain.estimate(sender, raw)
             if outcome.revert and not parts:
-                _fail(job, Rejected(outcome.revert, reason=outcome.revert))
+                _fail(job, Rejected(outcome.revert, reason=outcome.revert, hint=outcome.remedy))
                 return []
             # A later call may depend on an earlier one, so its own estimate can fail now.
             gas = call.gas if outcome.revert else int(outcome.gas * GAS_MARGIN)
-            parts.append(_Part([], job.labels, raw, gas, raw.value + call.taken))
+            parts.append(_Part([], job.labels, raw, gas, raw.value + call.taken, call.gas))
         parts[-1].jobs.append(job)
         return parts
 
@@ -236,11 +240,14 @@ class Lane:
             for job in part.jobs:
                 _fail(job, error)
             return
+        self._shared.forecast.ended(label for job in part.jobs for label in job.labels)
         for job in part.jobs:
             if mined.ok:
                 job.future.set_result(mined)
             else:
-                _fail(job, Rejected(f"transaction {mined.hash} reverted in block {mined.block}", reason="reverted"))
+                message = f"transaction {mined.hash} reverted in block {mined.block}"
+                hint = "apply again: what stands in its way is told before it is sent"
+                _fail(job, Rejected(message, reason="reverted", hint=hint))
 
 
 def _fail(job: _Job, error: Exception) -> None:

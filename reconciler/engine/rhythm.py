@@ -21,9 +21,13 @@ class Rhythm:
         self._stirred = 0.0
         self._missed = 0.0
         self._period = 0.0
-        """Seconds between blocks; 0 while that is not known."""
         self._came = (0.0, 0.0)
         """The newest block: after the one, and before the other."""
+
+    @property
+    def period(self) -> float:
+        """Seconds between blocks; 0 where blocks follow calls, and while it is not known."""
+        return self._period
 
     def stir(self, now: float) -> None:
         """Something was sent, or came while more is awaited: where blocks follow calls, one comes at once."""

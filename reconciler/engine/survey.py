@@ -210,4 +210,4 @@ async def _ask(world: World, calls: Sequence[ChainCall], block: int) -> str:
     except Unreachable:
         # Not an answer: it will be simulated again before anything is sent.
         return ""
-    return "" if poor else outcome.revert
+    return "" if poor else outcome.told

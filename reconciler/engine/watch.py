@@ -1,6 +1,7 @@
 """Transactions in flight: noticed at inclusion by reading blocks, sent again after a reorg, settled at depth."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ FIRST, LONGEST = 0.02, 0.5
 OVERTAKEN = "overtaken"
 CHECK_AFTER = 8.0
 """Seconds without news after which each waiting transaction is looked up by itself and, if need be, sent again."""
+COMPLAIN_AFTER = 10.0
+"""Seconds between two times of saying that the node does not answer."""
 STILL_SECONDS = 20.0
 """Without a new block for so long, a chain is taken to mine only when there are transactions."""
 GUARD_SECONDS = 3.0
@@ -69,10 +72,15 @@ class Watch:
         self._last: Block | None = None
         self._rhythm = Rhythm()
         self._check: asyncio.Task[None] | None = None
+        self._complained = -math.inf
         self.reorged = False
         self.turns = 0
         """Times that something of ours left its block, or came back into one."""
         self.count = 0
+
+    def pace(self) -> float:
+        """Seconds between blocks; 0 where blocks follow calls, and while it is not known."""
+        return self._rhythm.period
 
     async def ready(self) -> None:
         """Note where the chain stands. Must precede a broadcast, so that no block is missed."""
@@ -112,13 +120,21 @@ class Watch:
                     await self._check_all()
                 landed = len(self._landed)
                 await self._bump_stuck()
-            except Unreachable:
-                self._rhythm.nothing(clock.now())
+            except Unreachable as error:
+                self._unheard(error)
             except Exception as error:
                 # Nobody else would wake those who wait.
                 self._give_up(error)
                 raise
             self._expire()
+
+    def _unheard(self, error: Unreachable) -> None:
+        """Nobody answers: whoever watches hears so now and then, and what flies is waited for."""
+        now = self._world.clock.now()
+        self._rhythm.nothing(now)
+        if now - self._complained >= COMPLAIN_AFTER:
+            self._complained = now
+            self._world.emit(Event(Stage.WAITING, text=str(error)))
 
     async def _look(self) -> None:
         """Read the blocks that are new since the last look."""

@@ -46,11 +46,13 @@ def put_together(
     found: Iterable[tuple[Found, Sequence[Adopted]]], fleet: Fleet, operators: Mapping[str, str], lives: Protocol
 ) -> Additions:
     """`fleet` is what the machines join, and `lives` its protocol; `operators` are names by account in lower case."""
-    additions, names = Additions(), _Names(fleet)
+    additions, names, links = Additions(), _Names(fleet), _Links(fleet)
+    entries: list[tuple[dict[str, Any], list[str]]] = []
     order = list(keys(models_at(type(fleet), ("machines", 0))[0]))
 
-    def place(item: tuple[str, Any]) -> int:
-        return order.index(item[0])
+    def written(entry: Mapping[str, Any], notes: Iterable[str]) -> Entry:
+        ranked = sorted(entry.items(), key=lambda item: order.index(item[0]))
+        return Entry(dict(ranked), tuple(map(visible, notes)))
 
     for machine, parts in found:
         label = next((part.name for part in parts if part.name), "")
@@ -65,8 +67,30 @@ def put_together(
             said = merged(_said(part.machine, notes, ""), said)
             additions.fleet = merged(dict(part.fleet), additions.fleet)
         entry |= names.put(said, additions.named)
-        additions.machines.append(Entry(dict(sorted(entry.items(), key=place)), tuple(map(visible, notes))))
+        links.names[machine.did.lower()] = entry["name"]
+        links.followers += [(entry, part.follows) for part in parts if part.follows]
+        entries.append((entry, notes))
+    links.write()
+    additions.machines = [written(*each) for each in entries]
     return additions
+
+
+class _Links:
+    """Which machine takes the place of which, written once all have their names."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.names = {fleet.identity_of(machine).did.lower(): machine.name for machine in fleet.of("v1")}
+        self.followers: list[tuple[dict[str, Any], str]] = []
+        """Entries, each with the DID of the machine whose place it takes."""
+        self._taken = set(fleet.successors)
+
+    def write(self) -> None:
+        for entry, follows in self.followers:
+            former = self.names.get(follows.lower())
+            # Only one may say so: a second one is just a machine.
+            if former is not None and former not in self._taken:
+                self._taken.add(former)
+                entry["successorOf"] = former
 
 
 class _Names:

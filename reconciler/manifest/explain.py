@@ -229,10 +229,10 @@ def _one_of(expected: str, value: object) -> tuple[str, str]:
 
 def _own_words(error: str, loc: Loc, value: object, draft: Draft) -> tuple[str, str]:
     """The validator's words; its remedy, after a semicolon, becomes the hint."""
-    if error.startswith("an amount needs a unit"):
+    if error.startswith("an amount is a plain number with a unit"):
         number = isinstance(value, int | float) and not isinstance(value, bool)
         written = draft.origins.text(loc) if number else None
-        return "an amount needs a unit", f"write `{written or '0.05'} PEAQ`"
+        return "an amount is a plain number with a unit", f"write `{written or '0.05'} PEAQ`"
     message, _, hint = error.partition("; ")
     return message, "" if hint.startswith("got ") else hint
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from reconciler.core.errors import Unreachable
 from reconciler.core.ports import Api, Block, Chain, Journal, Keyring, Mined, Secrets, Sent, Sink
+from reconciler.engine.events import Event, Stage
 from reconciler.engine.watch import Watch
 from reconciler.engine.world import Settings, World
 
@@ -40,8 +42,14 @@ class Full:
     known: dict[str, Sent] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)
     lookups: int = 0
+    outage: tuple[float, float] = (0, 0)
+    """Seconds after the first block between which nobody answers."""
+    said: list[Event] = field(default_factory=list)
 
     async def head(self, tag: str = "latest") -> Block:
+        begins, ends = self.outage
+        if begins <= len(self.blocks) < ends:
+            raise Unreachable("no answer from the node")
         return self.blocks[-1]
 
     async def recent(self, number: int = 0) -> Block:
@@ -83,7 +91,7 @@ async def followed(chain: Full, count: int, offer: int) -> list[Mined]:
     """So many transactions at this fee, sent two a second and each bumped to a hundred times its fee."""
     world = World(
         cast(Chain, chain), cast(Keyring, None), cast(Api, None), cast(Journal, Notes()), cast(Sink, None),
-        cast(Secrets, None), chain.clock, cast("object", None), Settings(chain_id=1),  # type: ignore[arg-type]
+        cast(Secrets, None), chain.clock, cast("object", None), Settings(chain_id=1), chain.said.append,  # type: ignore[arg-type]
     )  # fmt: skip
     watch = Watch(world)
     going = asyncio.ensure_future(chain.go_on())
@@ -123,5 +131,16 @@ def test_while_some_land_nothing_is_looked_up_by_itself() -> None:
         # More are sent than land, for more than the seconds after which silence would be looked into.
         await followed(chain, 40, 2 * GWEI)
         assert chain.lookups == 0
+
+    asyncio.run(run())
+
+
+def test_a_node_that_does_not_answer_is_told_now_and_then() -> None:
+    async def run() -> None:
+        chain = Full(Hurry(), GWEI, rise=1, outage=(3, 28))
+        await followed(chain, 2, 2 * GWEI)
+        told = [event.text for event in chain.said if event.stage is Stage.WAITING]
+        assert set(told) == {"no answer from the node"}
+        assert 2 <= len(told) < 10
 
     asyncio.run(run())

@@ -76,7 +76,8 @@ def test_a_squatted_attribute_blocks_its_machine_only(new_yard: MakeYard) -> Non
     assert yard.world.attribute(account, "operator") == "did:peaq:evil"
     assert yard.world.nonce(account) == 0
     assert not yard.records()["air-002"]
-    assert "machine_did/air-002: blocked: " in ran.out
+    told = " ".join(ran.out.split())
+    assert "machine_did/air-002: blocked: AttributeAuthorizationFailed: the attribute was put there by another" in told
     before = yard.footprint()
     assert yard.run("apply", "--yes").code == 5
     assert yard.footprint() == before

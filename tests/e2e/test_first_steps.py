@@ -1,5 +1,6 @@
 """What comes before a plan: a new fleet, a shell that completes, a first line at once. No chain is needed."""
 
+import json
 import os
 import pty
 import subprocess
@@ -63,6 +64,15 @@ def test_nothing_that_exists_is_overwritten(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "left alone fleet.yaml" in done.stderr
     assert [(tmp_path / name).read_text() for name in ("fleet.yaml", ".gitignore")] == ["mine\n", "mine\n"]
+
+
+def test_quiet_is_quiet_and_json_is_json(tmp_path: Path) -> None:
+    done = fleetctl("init", "--yes", "-q", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = fleetctl("validate", "--output", "json", cwd=tmp_path)
+    assert done.stderr == ""
+    counts = {"machines": 3, "agents": 0, "operators": 1}
+    assert json.loads(done.stdout) == {"formatVersion": "1.0", "valid": True, **counts}
 
 
 def test_without_a_terminal_it_asks_nothing(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Machines of protocol v2 that were made by apply and then forgotten: a plan of what import wrote is empty."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from e2e_harness import Yard
 from eth_account import Account
 from test_import import check_empty, forgotten, imported
+from test_migrate import running
 from v2_fleet import chained, live_by_v2
 
 MakeYard = Callable[..., Yard]
@@ -76,6 +78,23 @@ def test_machines_join_a_manifest_of_the_other_protocol(new_yard: MakeYard) -> N
     assert "protocol: v2" in entry
     assert "v1" not in entry
     assert "tier: entry" in entry
+    check_empty(yard)
+
+
+def test_a_successor_is_imported_as_one(new_yard: MakeYard) -> None:
+    yard = running(new_yard(2))
+    first = yard.file.read_text()
+    for command in (("migrate", "plan", "--write", "--only", "air-002"), ("apply", "--yes")):
+        ran = yard.run_as_is(*command)
+        assert ran.code == 0, ran.said
+    # Into a manifest that names the old machines only, and into none.
+    yard.file.write_text(first)
+    assert yard.run_as_is("import", "--operator", yard.operator.address).code == 0
+    assert re.findall(r"successorOf: (\S+)", yard.file.read_text()) == ["air-002"]
+    assert "air-002: there is a successor already" in yard.run_as_is("migrate", "plan").said
+    forgotten(yard)
+    imported(yard, "--operator", yard.operator.address)
+    assert re.findall(r"successorOf: (\S+)", yard.file.read_text()) == ["air-002"]
     check_empty(yard)
 
 

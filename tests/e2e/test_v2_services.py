@@ -1,5 +1,6 @@
 """Machines of protocol v2 at Machine Markets: records, pairings and tokens under a DID that is no account's."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -47,6 +48,20 @@ def test_whoever_owns_it_its_agent_works(new_yard: MakeYard, custody: str) -> No
         assert record(yard, name)["status"] == "active"
         assert pairings(yard, name) == ["active"]
         assert yard.search(yard.token(name)) == 201
+
+
+def test_a_record_is_not_asked_for_before_its_machine_is_there(new_yard: MakeYard) -> None:
+    yard = new_yard(0)
+    enrolled(yard, "a", maxBond="0.4 PEAQ")
+    plan = {change["address"]: change for change in yard.run("plan", "--output", "json").data["changes"]}
+    assert plan["machine_record/a"]["reason"] == "waits for machine_activation/a, which is blocked"
+    yard.manifest["defaults"]["v2"].pop("maxBond")
+    events = yard.root / "events.jsonl"
+    assert yard.run("apply", "--yes", "--events", str(events)).code == 0
+    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    happened = [(line["type"], line.get("address")) for line in lines]
+    made = happened.index(("apply_complete", "machine_activation/a"))
+    assert made < happened.index(("apply_start", "machine_record/a"))
 
 
 def test_a_controller_that_somebody_changed_is_put_back_before_the_record_is_asked_for(new_yard: MakeYard) -> None:

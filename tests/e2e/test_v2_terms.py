@@ -267,6 +267,7 @@ def test_a_terminated_machine_stays_so(new_yard: MakeYard, terms: World) -> None
     live_by_v2(yard, "a", renewBefore="30d")
     did(yard)
     terms.control("increaseTime", seconds=500 * DAY)
+    assert "s ahead of this machine's clock" in " ".join(yard.run("preflight").out.split())
     before = yard.footprint()
     applied = yard.run("apply", "--yes")
     assert applied.code == 5, applied.said

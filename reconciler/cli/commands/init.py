@@ -105,7 +105,8 @@ def command(options: Options, directory: Path, yes: bool, **given: str | None) -
     answers = _answers(given, directory, ask=not yes)
     for path, text in _files(answers, directory).items():
         _write(directory / path, text)
-    _next_steps(answers, directory)
+    if not options.quiet:
+        _next_steps(answers, directory)
     return 0
 
 

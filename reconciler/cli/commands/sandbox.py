@@ -64,7 +64,10 @@ def up_command(options: Options, directory: Path, port: int, block_time: float, 
     click.echo(f"  RPC              {info.rpc_url}")
     click.echo(f"  Machine Markets  {info.markets_url}")
     click.echo(f"  operator         {info.operator_address} (holds play money)")
-    click.echo('Next: eval "$(fleetctl sandbox env)" and fleetctl plan. To stop it: fleetctl sandbox down.', err=True)
+    if not options.quiet:
+        click.echo(
+            'Next: eval "$(fleetctl sandbox env)" and fleetctl plan. To stop it: fleetctl sandbox down.', err=True
+        )
     return 0
 
 

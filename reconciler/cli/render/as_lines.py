@@ -22,6 +22,7 @@ from reconciler.engine.events import Event, Stage
 TYPES = {
     Stage.STARTED: "apply_start",
     Stage.WAITING: "apply_progress",
+    Stage.WAVE: "apply_progress",
     Stage.DONE: "apply_complete",
     Stage.FAILED: "apply_errored",
     Stage.PARKED: "apply_parked",

@@ -16,11 +16,12 @@ from rich.progress import (
 )
 
 from reconciler.cli.options import Options
+from reconciler.core.text import quoted
 from reconciler.engine.events import Event, Stage
 
 EVERY = 10.0
 """Seconds between lines where there is no terminal."""
-WIDEST = 34
+WIDEST = 36
 """Characters beside the bar: a terminal of 80 holds both."""
 
 
@@ -31,6 +32,8 @@ class Meter:
         self._console = Console(stderr=True, no_color=options.no_color, highlight=False)
         self._title, self._total = title, total
         self._done = 0
+        self._wave: object = 0
+        self._ahead = ""
         self._quiet = options.quiet
         self._began = self._last = time.monotonic()
         live = not options.quiet and self._console.is_terminal
@@ -54,11 +57,18 @@ class Meter:
         self._done += 1
         if self._live and self._task is not None:
             self._live.advance(self._task)
-        elif not self._quiet and time.monotonic() - self._last >= EVERY:
-            self.say(f"{self._title}: {self._done} of {self._total}{self._pace()}")
+        else:
+            self._now_and_then()
+
+    def _now_and_then(self, text: str = "") -> None:
+        """Where there is no bar: `text`, or how far it is, if the last line is long ago."""
+        if not self._live and time.monotonic() - self._last >= EVERY:
+            self.say(text or f"{self._title}: {self._done} of {self._total}{self._pace()}{self._ahead}")
 
     def _pace(self) -> str:
         """How fast it goes, and how long it will take at that."""
+        if not self._done:
+            return ""
         rate = self._done / max(time.monotonic() - self._began, 0.001)
         return f", {rate:.0f}/s, about {max(self._total - self._done, 0) / rate:.0f} s left"
 
@@ -77,15 +87,29 @@ class Meter:
                 self.say(f"{event.address}: {event.stage}: {event.text}")
             case Stage.SKIPPED | Stage.PARKED:
                 self.tick()
-            case Stage.SIGNED:
-                self.say_live(f"{self._title} · transaction with {event.data.get('steps')} step(s) sent")
-            case Stage.WAITING | Stage.RECOVERED:
-                self.say_live(event.text) if event.stage is Stage.WAITING else self.say(event.text)
+            case Stage.WAVE:
+                self._wave_of(event)
+            case Stage.WAITING:
+                self.say_live(event.text)
+                self._now_and_then(event.text)
+            case Stage.RECOVERED:
+                self.say(event.text)
+
+    def _wave_of(self, event: Event) -> None:
+        """A line as a wave begins; what is left of it beside the bar, or in the lines that come now and then."""
+        number, left = event.data["wave"], f"{event.stage} {event.data['left']}"
+        self._ahead = f"; {left}"
+        self.say_live(left)
+        if number == self._wave:
+            self._now_and_then()
+        else:
+            self._wave = number
+            self.say(f"{event.stage} {event.text}")
 
     def say_live(self, text: str) -> None:
         """Shown beside the bar, or not at all."""
         if self._live and self._task is not None:
-            self._live.update(self._task, description=text[:WIDEST])
+            self._live.update(self._task, description=quoted(text, WIDEST))
 
 
 def answer(options: Options) -> Console:

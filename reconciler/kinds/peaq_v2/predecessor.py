@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from reconciler.core.address import Address
+from reconciler.core.adoption import Adopted, Found
 from reconciler.core.change import FieldChange
 from reconciler.core.effects import Step
 from reconciler.core.fleet import Fleet, Machine, Mistake
@@ -17,6 +18,7 @@ from reconciler.core.succession import Forerunner
 from reconciler.core.value import Value
 from reconciler.kinds.peaq_v2.ground import MachineBlock, blocks
 
+ID_OF = "machineIdOfOwner(address)(uint256)"
 SUBJECT_HINT = "begin it with {}; `fleetctl migrate plan` writes it"
 
 
@@ -34,6 +36,7 @@ class State(Value):
 
 class Predecessor(Kind[Spec, State]):
     name = "predecessor"
+    protocol = "v2"
 
     def expand(self, fleet: Fleet) -> Iterable[Spec]:
         for machine, block, _ in blocks(fleet):
@@ -62,8 +65,16 @@ class Predecessor(Kind[Spec, State]):
                 yield from _unsaid(fleet, index, old[name], block)
 
     async def observe(self, spec: Spec, read: Reader) -> Present[State] | Absent | Unreadable:
-        (machine_id,) = await read.view("identityRegistry", "machineIdOfOwner(address)(uint256)", spec.account)
+        (machine_id,) = await read.view("identityRegistry", ID_OF, spec.account)
         return Present(State(str(machine_id))) if machine_id else Absent()
+
+    async def adopt(self, machine: Found, fleet: Fleet, read: Reader) -> Adopted:
+        (subject,) = await read.view("machineRegistry", "credentialSubjectOf(uint256)(bytes)", int(machine.id))
+        said = Forerunner.read(subject)
+        if said is None or not _of_here(said, fleet):
+            return Adopted()
+        (number,) = await read.view("identityRegistry", ID_OF, said.account)
+        return Adopted(follows=said.did) if str(number) == said.id else Adopted()
 
     def refuse(self, spec: Spec, state: State | None) -> str | None:
         if state is None:
@@ -87,14 +98,20 @@ class Predecessor(Kind[Spec, State]):
         return f"takes the place of {spec.machine}, machine id {state.id}"
 
 
+def _known(fleet: Fleet) -> tuple[int, str]:
+    """The chain, and the registry there that gives the ids of v1."""
+    return fleet.network.chain_id, (fleet.network.contracts.identity_registry or "").lower()
+
+
+def _of_here(said: Forerunner, fleet: Fleet) -> bool:
+    return (said.chain_id, said.registry.lower()) == _known(fleet)
+
+
 def _unsaid(fleet: Fleet, index: int, former: Machine, block: MachineBlock) -> Iterator[Mistake]:
     """Where the credential subject does not say whose place is taken, as far as that can be told without the chain."""
-    said, contracts = Forerunner.read(block.subject), fleet.network.contracts
-    known = (fleet.network.chain_id, (contracts.identity_registry or "").lower())
-    account = (former.address or "").lower()
-    right = said is not None and (said.chain_id, said.registry.lower()) == known
-    if not right or (said is not None and account and said.account.lower() != account):
-        wanted = Forerunner(*known, "<its id>", former.address or "<its address>").text
+    said, account = Forerunner.read(block.subject), (former.address or "").lower()
+    if said is None or not _of_here(said, fleet) or (account and said.account.lower() != account):
+        wanted = Forerunner(*_known(fleet), "<its id>", former.address or "<its address>").text
         message = f"the credentialSubject does not say that it takes the place of `{former.name}`"
         hint = SUBJECT_HINT.format(wanted)
         yield Mistake(loc=("machines", index, "v2", "credentialSubject"), message=message, hint=hint)
