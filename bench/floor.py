@@ -29,7 +29,7 @@ from reconciler.adapters.connections import Connections  # noqa: E402
 
 MULTICALL = "0xcA11bde05977b3631167028862bE2a173976CA11"
 DID = "0x0000000000000000000000000000000000000800"
-GROUP, CHAIN_AT_ONCE, MARKETS_AT_ONCE, PAGE = 400, 4, 32, 500
+GROUP, CHAIN_AT_ONCE, PAGE = 400, 4, 500
 LONGEST = 64 * 1024 * 1024
 ID_OF = "machineIdOfOwner(address)(uint256)"
 ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
@@ -130,7 +130,7 @@ async def market_reads(connections: Connections) -> dict[str, int]:
 async def main() -> None:
     wanted, begun = json.load(sys.stdin), time.perf_counter()
     base, headers = os.environ["PEAQOS_ORCHESTRATION_URL"] + "/api/v1", {"x-api-key": os.environ["PEAQOS_API_KEY"]}
-    services = Connections(base, MARKETS_AT_ONCE, headers=headers, seconds=60, longest=LONGEST)
+    services = Connections(base, headers=headers, seconds=60, longest=LONGEST)
     async with (
         httpx.AsyncClient(timeout=60, trust_env=False) as node,
         aclosing(services) as markets,

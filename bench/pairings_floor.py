@@ -14,7 +14,7 @@ import httpx
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
-AT_ONCE, PAGE = 32, 500
+AT_ONCE, PAGE = 64, 500
 
 
 async def renew(http: httpx.AsyncClient, record: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import httpx
 
 from reconciler.adapters.exchange import JSON, Reply, exchange
 from reconciler.adapters.http1 import Http1
+from reconciler.adapters.room import MOST, Room
 from reconciler.adapters.tls import offering, trusted
 
 
@@ -19,7 +20,7 @@ class Way(Protocol):
 
 
 class Connections:
-    """Carries up to `most` requests at a time to what is below `base`.
+    """Carries requests to what is below `base`, as many at a time as there is room for.
 
     A service that chooses HTTP/2 gets one connection for all of them, by httpx; so does one behind a proxy of the
     environment, whatever it speaks. Any other gets connections of HTTP/1.1 as they are needed, with a request on each.
@@ -28,7 +29,6 @@ class Connections:
     def __init__(
         self,
         base: str,
-        most: int,
         *,
         headers: Mapping[str, str],
         seconds: float,
@@ -36,10 +36,10 @@ class Connections:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """`seconds` of silence and `longest` bytes of an answer end an exchange."""
-        self._base, self._url, self._most = base.rstrip("/"), httpx.URL(base), most
+        self._base, self._url = base.rstrip("/"), httpx.URL(base)
         self._headers, self._seconds, self._longest = headers, seconds, longest
         self._transport = transport
-        self._slots, self._choosing = asyncio.Semaphore(most), asyncio.Lock()
+        self._room, self._choosing = Room(), asyncio.Lock()
         self._way: Way | None = None
 
     async def exchange(self, method: str, path: str, content: bytes | None = None) -> Reply:
@@ -48,9 +48,11 @@ class Connections:
         Raises httpx.HTTPError: ConnectError, ConnectTimeout and PoolTimeout only where nothing was sent, ReadTimeout
         after `seconds` of silence or LONGEST times that in all, TooMuch for an answer that is longer than `longest`.
         """
-        async with self._slots:
+        async with self._room as entered:
             way = self._way or await self._choose()
-            return await way.exchange(method, self._base + path, content)
+            reply = await way.exchange(method, self._base + path, content)
+        self._room.heard(reply.status, entered)
+        return reply
 
     async def aclose(self) -> None:
         if self._way is not None:
@@ -66,8 +68,8 @@ class Connections:
     async def _chosen(self) -> Way:
         proxied = bool({self._url.scheme, "all"} & getproxies().keys())
         if self._transport is not None or proxied or await self._offers_http2():
-            return _ByHttpx(self._most, self._headers, self._seconds, self._longest, self._transport)
-        return Http1(self._most, self._headers, self._seconds, self._longest)
+            return _ByHttpx(self._headers, self._seconds, self._longest, self._transport)
+        return Http1(self._headers, self._seconds, self._longest)
 
     async def _offers_http2(self) -> bool:
         """As a connection says that carries nothing."""
@@ -87,14 +89,13 @@ class Connections:
 class _ByHttpx:
     def __init__(
         self,
-        most: int,
         headers: Mapping[str, str],
         seconds: float,
         longest: int,
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
         self._seconds, self._longest = seconds, longest
-        limits = httpx.Limits(max_connections=most, max_keepalive_connections=most)
+        limits = httpx.Limits(max_connections=MOST, max_keepalive_connections=MOST)
         self._client = httpx.AsyncClient(
             headers=headers, timeout=seconds, limits=limits, verify=trusted(), transport=transport, http2=True
         )

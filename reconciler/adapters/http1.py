@@ -7,6 +7,7 @@ import httpx
 from yarl import URL
 
 from reconciler.adapters.exchange import JSON, LONGEST, Reply, TooMuch
+from reconciler.adapters.room import MOST
 from reconciler.adapters.tls import trusted
 
 IDLE = 5.0
@@ -14,13 +15,13 @@ IDLE = 5.0
 
 
 class Http1:
-    """Keeps up to `most` connections. Errors are httpx's, as `Connections.exchange` says."""
+    """Keeps its connections. Errors are httpx's, as `Connections.exchange` says."""
 
-    def __init__(self, most: int, headers: Mapping[str, str], seconds: float, longest: int) -> None:
+    def __init__(self, headers: Mapping[str, str], seconds: float, longest: int) -> None:
         """To be made where a loop runs. `seconds` of silence and `longest` bytes of an answer end an exchange."""
         self._longest = longest
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=most, ssl=trusted(), keepalive_timeout=IDLE),
+            connector=aiohttp.TCPConnector(limit=MOST, ssl=trusted(), keepalive_timeout=IDLE),
             timeout=aiohttp.ClientTimeout(total=LONGEST * seconds, sock_connect=seconds, sock_read=seconds),
             headers={"user-agent": "fleetctl", "accept-encoding": "gzip", **headers},
             cookie_jar=aiohttp.DummyCookieJar(),

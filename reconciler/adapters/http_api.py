@@ -24,8 +24,6 @@ MAX_LIST = 256 * 1024 * 1024
 MAX_PAGES = 2_000
 """Bytes and pages of a whole list: more are no list but a trap."""
 SECONDS = 60.0
-AT_ONCE = 32
-"""Reads that wait for an answer, and as many writes."""
 ATTEMPTS = 4
 TEMPORARY = {
     "PEAQOS_IDENTITY_UNAVAILABLE": "the MCR API does not see the machine yet",
@@ -97,9 +95,7 @@ class HttpApi:
         headers = {"x-api-key": _header(api_key, name)} if api_key else {}
 
         def connections() -> Connections:
-            return Connections(
-                self._base, AT_ONCE, headers=headers, seconds=timeout, longest=MAX_BODY, transport=transport
-            )
+            return Connections(self._base, headers=headers, seconds=timeout, longest=MAX_BODY, transport=transport)
 
         self._reading, self._writing = connections(), connections()
         self._sleep = sleep

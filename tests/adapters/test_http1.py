@@ -14,6 +14,7 @@ from reconciler.adapters import http1
 from reconciler.adapters.connections import Connections
 from reconciler.adapters.exchange import TooMuch
 from reconciler.adapters.http_api import HttpApi
+from reconciler.adapters.room import BEGIN, MOST
 from reconciler.core.errors import Ambiguous, Unreachable
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
@@ -27,6 +28,8 @@ class Script:
         self.answers = list(answers)
         self.requests: list[bytes] = []
         self.connections = 0
+        self.open = self.most = 0
+        """Requests that wait for their answer, and how many have at once."""
         self.url = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,6 +39,10 @@ class Script:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
                 self.requests.append(head + await reader.readexactly(int(length or 0)))
+                self.open += 1
+                self.most = max(self.most, self.open)
+                await asyncio.sleep(0.02)
+                self.open -= 1
                 for piece in self.answers.pop(0) if self.answers else (OK,):
                     if piece == HANG_UP:
                         writer.close()
@@ -70,8 +77,8 @@ async def serve() -> AsyncIterator[Begin]:
 
 
 @contextlib.asynccontextmanager
-async def connected(base: str, most: int = 1, seconds: float = 5.0, longest: int = 1000) -> AsyncIterator[Connections]:
-    lines = Connections(base, most, headers={"x-api-key": "k" * 12}, seconds=seconds, longest=longest)
+async def connected(base: str, seconds: float = 5.0, longest: int = 1000) -> AsyncIterator[Connections]:
+    lines = Connections(base, headers={"x-api-key": "k" * 12}, seconds=seconds, longest=longest)
     yield lines
     await lines.aclose()
 
@@ -93,12 +100,23 @@ async def test_a_connection_is_kept_and_carries_one_request_after_the_other(serv
     assert b"content-type" not in script.requests[6].lower()
 
 
-async def test_many_ask_over_no_more_connections_than_they_may(serve: Begin) -> None:
+async def test_many_ask_over_no_more_connections_than_there_is_room_for(serve: Begin) -> None:
     script = await serve()
-    async with connected(script.url, most=3) as lines:
-        await asyncio.gather(*(lines.exchange("GET", "/") for _ in range(30)))
-    assert script.connections == 3
-    assert len(script.requests) == 30
+    async with connected(script.url) as lines:
+        await asyncio.gather(*(lines.exchange("GET", "/") for _ in range(5 * MOST)))
+    assert 1 < script.connections <= MOST
+    assert len(script.requests) == 5 * MOST
+
+
+async def test_a_service_that_has_enough_gets_half_as_many_at_once(serve: Begin) -> None:
+    refusal = b"HTTP/1.1 429 Enough\r\ncontent-length: 0\r\n\r\n"
+    script = await serve(*[[refusal]] * BEGIN)
+    async with connected(script.url) as lines:
+        found = await asyncio.gather(*(lines.exchange("GET", "/") for _ in range(BEGIN)))
+        assert {reply.status for reply in found} == {429}
+        script.most = 0
+        await asyncio.gather(*(lines.exchange("GET", "/") for _ in range(BEGIN)))
+    assert script.most == BEGIN // 2
 
 
 async def test_who_is_in_the_url_is_told_as_the_standard_says(serve: Begin) -> None:
