@@ -8,7 +8,6 @@ from urllib.request import getproxies
 import httpx
 
 from reconciler.adapters.exchange import JSON, Reply, exchange
-from reconciler.adapters.http1 import Http1
 from reconciler.adapters.room import MOST, Room
 from reconciler.adapters.tls import offering, trusted
 
@@ -69,6 +68,9 @@ class Connections:
         proxied = bool({self._url.scheme, "all"} & getproxies().keys())
         if self._transport is not None or proxied or await self._offers_http2():
             return _ByHttpx(self._headers, self._seconds, self._longest, self._transport)
+        # Only where it is needed: to import aiohttp takes longer than a small plan.
+        from reconciler.adapters.http1 import Http1
+
         return Http1(self._headers, self._seconds, self._longest)
 
     async def _offers_http2(self) -> bool:
