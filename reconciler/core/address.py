@@ -62,10 +62,28 @@ class Never(Enum):
 
 NEVER = Never.NEVER
 Placeholder = Output | Burden
-_UNKNOWN = (Output, Burden, Never)
+_PLACEHOLDERS = (Output, Burden)
+_UNKNOWN = (*_PLACEHOLDERS, Never)
 _LEAVES = (str, int, float, Address)
 """What never holds a placeholder, and is nearly all there is. Tuples: a union is made anew each time."""
 Resolve = Callable[[Placeholder], object | None]
+
+
+class Asked:
+    """Resolves as `known` does, and remembers for one resource whose Outputs were wanted, and if all were known."""
+
+    def __init__(self, known: Resolve) -> None:
+        self._known = known
+        self.whose: set[Address] = set()
+        self.all_known = True
+
+    def __call__(self, wanted: Placeholder) -> object | None:
+        value = self._known(wanted)
+        if value is None:
+            self.all_known = False
+        elif isinstance(wanted, Output):
+            self.whose.add(wanted.address)
+        return value
 
 
 def bind(value: T, resolve: Resolve) -> T:
@@ -77,23 +95,27 @@ def bind(value: T, resolve: Resolve) -> T:
 
 
 def _bind(value: Any, resolve: Resolve) -> Any:
-    if isinstance(value, Never):
+    if value is None or isinstance(value, _LEAVES) or value is NEVER:
         return value
-    if isinstance(value, Output | Burden):
+    if isinstance(value, _PLACEHOLDERS):
         known = resolve(value)
         return value if known is None else known
-    if value is None or isinstance(value, _LEAVES):
-        return value
     if isinstance(value, tuple):
-        items = tuple(_bind(item, resolve) for item in value)
+        items = tuple([_bind(item, resolve) for item in value])
         return value if all(map(is_, items, value)) else items
+    if isinstance(value, Value):
+        changed = {}
+        for name in value.__struct_fields__:
+            before = getattr(value, name)
+            # Most are leaves: not to call for those is half of the work.
+            if before is not None and not isinstance(before, _LEAVES):
+                after = _bind(before, resolve)
+                if after is not before:
+                    changed[name] = after
+        return replace(value, **changed) if changed else value
     if isinstance(value, Mapping):
         bound = {key: _bind(item, resolve) for key, item in value.items()}
         return value if all(map(is_, bound.values(), value.values())) else bound
-    if isinstance(value, Value):
-        changes = {name: _bind(getattr(value, name), resolve) for name in value.__struct_fields__}
-        changed = {name: new for name, new in changes.items() if new is not getattr(value, name)}
-        return replace(value, **changed) if changed else value
     return value
 
 
@@ -117,3 +139,8 @@ def placeholders(value: object) -> Iterator[Placeholder | Never]:
     elif isinstance(value, Value):
         for name in value.__struct_fields__:
             yield from placeholders(getattr(value, name))
+
+
+def is_bound(value: object) -> bool:
+    """True where no Output is left inside."""
+    return not any(isinstance(p, Output) for p in placeholders(value))

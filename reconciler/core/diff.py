@@ -7,6 +7,8 @@ from typing import Any
 from reconciler.core.address import placeholders
 from reconciler.core.change import FieldChange
 
+# Tuples: a union is made anew each time, and these are asked for every field of a fleet.
+_PLAIN, _LISTS = (str, int, float, type(None)), (list, tuple)
 _ACCOUNT = re.compile(r"(did:[\w:]+:)?0x[0-9a-fA-F]{40}")
 
 
@@ -17,7 +19,7 @@ def same(declared: Any, observed: Any) -> bool:
     """
     if isinstance(declared, str) and isinstance(observed, str) and _ACCOUNT.fullmatch(declared):
         return declared.lower() == observed.lower()
-    if isinstance(declared, str | int | float | None) and isinstance(observed, str | int | float | None):
+    if isinstance(declared, _PLAIN) and isinstance(observed, _PLAIN):
         return bool(declared == observed)
     before, after = _listed(observed), _listed(declared)
     if before == after:
@@ -32,7 +34,7 @@ def _listed(value: Any) -> Any:
     """`value` with plain lists and dicts, as JSON has them, and nothing in a dict that is null."""
     if isinstance(value, Mapping):
         return {key: _listed(item) for key, item in value.items() if item is not None}
-    return [_listed(item) for item in value] if isinstance(value, list | tuple) else value
+    return [_listed(item) for item in value] if isinstance(value, _LISTS) else value
 
 
 def compare(declared: Mapping[str, Any], observed: Mapping[str, Any]) -> tuple[FieldChange, ...]:

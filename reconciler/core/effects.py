@@ -3,7 +3,7 @@
 Dry-run, masking, hashing, cost, caps, journal and batching read these values and need nothing from a kind.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.core.address import Output, expected
@@ -193,3 +193,20 @@ def calls_of(effect: Effect) -> tuple[ChainCall, ...]:
             return calls
         case _:
             return ()
+
+
+def receivers(effect: Effect) -> Iterator[tuple[str, int]]:
+    """Accounts that it sends wei to, and how many."""
+    match effect:
+        case ChainGroup(calls=calls):
+            yield from ((call.to, call.value) for call in calls if not call.function and isinstance(call.value, int))
+        case CodedRequest(account=account, wei=wei):
+            yield account, wei
+
+
+def paid(effect: Effect) -> int:
+    """Wei that it moves, gas and deposits aside."""
+    if isinstance(effect, CodedRequest):
+        return effect.wei
+    calls = effect.calls if isinstance(effect, ChainGroup) else ()
+    return sum(call.pays for call in calls)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from reconciler.core.address import expected
+from reconciler.core.address import Burden, expected
 from reconciler.core.effects import ChainCall, Signer, Step, calls_of
 from reconciler.core.value import Value
 
@@ -86,3 +86,14 @@ def call_cost(call: ChainCall, gas_price: int) -> Cost:
     if call.purpose == "bond":
         return Cost(bond=call.pays, gas=call.gas * gas_price)
     return Cost(transfer=call.pays, deposit=call.taken, gas=call.gas * gas_price)
+
+
+def burdens_of(steps: Iterable[Step], gas_price: int) -> dict[Burden, int]:
+    """What these steps take from each signer's wallet, as far as it is known."""
+    found: dict[Burden, int] = {}
+    for call in (call for step in steps for call in calls_of(step.effect)):
+        who, cost = str(expected(call.signer)), call_cost(call, gas_price)
+        taken = {Burden(who): call.taken + cost.gas, Burden(who, bonds=True): cost.bond and call.taken}
+        for burden, wei in taken.items():
+            found[burden] = found.get(burden, 0) + wei
+    return found

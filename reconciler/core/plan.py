@@ -6,13 +6,30 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, expected, placeholders
+from reconciler.core.address import (
+    NEVER,
+    Address,
+    Asked,
+    Burden,
+    Placeholder,
+    Resolve,
+    bind,
+)
 from reconciler.core.change import Action, FieldChange
-from reconciler.core.effects import ChainGroup, CodedRequest, Effect, SignedRequest, Signer, Step, calls_of, signer_of
+from reconciler.core.effects import (
+    ChainGroup,
+    Effect,
+    SignedRequest,
+    Signer,
+    Step,
+    paid,
+    receivers,
+    signer_of,
+)
 from reconciler.core.graph import Needs, ordered
 from reconciler.core.ignoring import Ignoring
 from reconciler.core.kind import Need, Resource, Strength
-from reconciler.core.money import Cost, call_cost, cost_of
+from reconciler.core.money import Cost, burdens_of, cost_of
 from reconciler.core.observation import SHAPES, Observation, Present, Unreadable
 from reconciler.core.plain import plain
 from reconciler.core.value import Value, field, replace
@@ -88,7 +105,7 @@ class PlannedChange(Value):
     @property
     def pays(self) -> int:
         """Wei that it moves, gas and deposits aside: bonds and transfers, a service's included."""
-        return sum(_paid(step.effect) for step in self.steps)
+        return sum(paid(step.effect) for step in self.steps)
 
     @property
     def rotates(self) -> bool:
@@ -119,7 +136,7 @@ class Plan(Value, dict=True):
         totals: dict[str, int] = {}
         for change in self.acting:
             for step in change.steps:
-                for account, wei in _receivers(step.effect):
+                for account, wei in receivers(step.effect):
                     totals[account.lower()] = totals.get(account.lower(), 0) + wei
         return totals
 
@@ -137,10 +154,16 @@ def build_plan(scene: Scene) -> Plan:
     order = ordered(resources, lambda address: (need.address for need in needs[address]))
     place = {address: index for index, address in enumerate(order)}
     known = known_outputs(scene)
-    burdens = burdens_of(_at_first(scene, place, needs, known), scene.gas_price)
+    settled: dict[Address, PlannedChange] = {}
+    burdens = burdens_of(steps_of(_at_first(scene, place, needs, known, settled)), scene.gas_price)
     orphans = {n.address: address for address in scene.left_out for n in needs.get(address, ()) if n.triggers}
     done: dict[Address, PlannedChange] = {}
     for address in place:
+        if address in settled and all(
+            done[n.address].action is Action.NO_OP for n in needs[address] if n.address in done
+        ):
+            done[address] = settled[address]
+            continue
         change = _held(judge(scene, resources[address], _resolver(known, burdens, done)), scene)
         change = _answered(change, orphans, scene)
         done[address] = _thin(_propagate(change, needs[address], done, place, scene), resources[address])
@@ -148,14 +171,27 @@ def build_plan(scene: Scene) -> Plan:
     return Plan(planned, scene.gas_price, scene.notices, scene.left_out)
 
 
-def _at_first(scene: Scene, place: Mapping[Address, int], needs: Needs, known: Resolve) -> Iterator[PlannedChange]:
-    """What would be done if no wallet had to be asked for anything; in order, and kept no longer than it takes."""
+def _at_first(
+    scene: Scene,
+    place: Mapping[Address, int],
+    needs: Needs,
+    known: Resolve,
+    settled: dict[Address, PlannedChange],
+) -> Iterator[PlannedChange]:
+    """What would be done if no wallet had to be asked for anything; in order, and kept no longer than it takes.
+
+    What stays as it is whatever is asked of wallets, as long as all that it needs does, is put into `settled`.
+    """
     seen: dict[Address, PlannedChange] = {}
     for address in place:
-        resource = scene.by_address[address]
-        alone = _held(judge(scene, resource, known), scene)
+        resource, asked = scene.by_address[address], Asked(known)
+        alone = _held(judge(scene, resource, asked), scene)
         change = _propagate(alone, needs[address], seen, place, scene)
-        seen[address] = PlannedChange(resource, change.action)
+        stays = change.action is Action.NO_OP and asked.all_known
+        if stays and asked.whose <= {need.address for need in needs[address]}:
+            settled[address] = seen[address] = _thin(change, resource)
+        else:
+            seen[address] = PlannedChange(resource, change.action)
         if change.action.acts:
             yield change
 
@@ -168,7 +204,7 @@ def _thin(change: PlannedChange, resource: Resource) -> PlannedChange:
 
 def spelled_out(plan: Plan, scene: Scene) -> Plan:
     """With the specs of what stays as it is bound too, for those who show or remember them."""
-    burdens = burdens_of(plan.acting, plan.gas_price)
+    burdens = burdens_of(steps_of(plan.acting), plan.gas_price)
     resolve = _resolver(known_outputs(scene), burdens, {change.address: change for change in plan.changes})
     bound = (replace(c, resource=_bound(c.resource, resolve)) if c.action is Action.NO_OP else c for c in plan.changes)
     return replace(plan, changes=tuple(bound))
@@ -268,21 +304,6 @@ def _answered(change: PlannedChange, orphans: Mapping[Address, Address], scene: 
     return PlannedChange(change.resource, Action.BLOCKED, reason, change.fields)
 
 
-def _receivers(effect: Effect) -> Iterator[tuple[str, int]]:
-    match effect:
-        case ChainGroup(calls=calls):
-            yield from ((call.to, call.value) for call in calls if not call.function and isinstance(call.value, int))
-        case CodedRequest(account=account, wei=wei):
-            yield account, wei
-
-
-def _paid(effect: Effect) -> int:
-    if isinstance(effect, CodedRequest):
-        return effect.wei
-    calls = effect.calls if isinstance(effect, ChainGroup) else ()
-    return sum(call.pays for call in calls)
-
-
 def _missing_key(effect: Effect, scene: Scene) -> Signer | None:
     signer = signer_of(effect)
     if not isinstance(signer, Signer):
@@ -365,20 +386,8 @@ def _resolver(known: Resolve, burdens: Mapping[Burden, int], done: Mapping[Addre
     return resolve
 
 
-def burdens_of(acting: Iterable[PlannedChange], gas_price: int) -> dict[Burden, int]:
-    """What these changes take from each signer's wallet, as far as it is known."""
-    found: dict[Burden, int] = {}
-    for call in (call for change in acting for step in change.steps for call in calls_of(step.effect)):
-        who, cost = str(expected(call.signer)), call_cost(call, gas_price)
-        taken = {Burden(who): call.taken + cost.gas, Burden(who, bonds=True): cost.bond and call.taken}
-        for burden, wei in taken.items():
-            found[burden] = found.get(burden, 0) + wei
-    return found
-
-
-def is_bound(value: object) -> bool:
-    """True where no Output is left inside."""
-    return not any(isinstance(p, Output) for p in placeholders(value))
+def steps_of(changes: Iterable[PlannedChange]) -> Iterator[Step]:
+    return (step for change in changes for step in change.steps)
 
 
 def _essence(change: PlannedChange) -> dict[str, object]:

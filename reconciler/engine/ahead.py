@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Collection, Iterator
 
-from reconciler.core.address import Address
+from reconciler.core.address import Address, is_bound
 from reconciler.core.effects import ChainGroup, Signer
 from reconciler.core.errors import Rejected
-from reconciler.core.plan import Plan, PlannedChange, is_bound
+from reconciler.core.plan import Plan, PlannedChange
 from reconciler.core.ports import Draft, Fees, Raw
 from reconciler.engine.world import World
 

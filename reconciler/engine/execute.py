@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, placeholders
+from reconciler.core.address import NEVER, Address, Burden, Output, Placeholder, Resolve, bind, is_bound, placeholders
 from reconciler.core.change import Action
 from reconciler.core.effects import ChainGroup, CodedRequest, Signer, Step
 from reconciler.core.errors import Ambiguous, Deferred, FleetError, NotConverged, Rejected, Unreachable
 from reconciler.core.graph import Needs
 from reconciler.core.kind import Resource, Strength
+from reconciler.core.money import burdens_of
 from reconciler.core.observation import Observation, Present
-from reconciler.core.plan import Plan, PlannedChange, Scene, burdens_of, is_bound, judge
+from reconciler.core.plan import Plan, PlannedChange, Scene, judge, steps_of
 from reconciler.core.ports import Label, Reader
 from reconciler.core.value import Value, replace
 from reconciler.engine.coded import perform_coded
@@ -94,7 +95,7 @@ class Execution:
         self._resources = scene.by_address
         self._needs = Needs(self._resources)
         self._observations: dict[Address, Observation[Any]] = dict(scene.observations)
-        self._burdens = burdens_of(plan.acting, plan.gas_price)
+        self._burdens = burdens_of(steps_of(plan.acting), plan.gas_price)
         self._riders = _riders(plan) if world.settings.batch else {}
         self._forecast = Forecast(places(plan.acting, self._needs, self._riders), world.emit, self._watch.pace)
         purse = Purse(world.settings.max_spend)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from reconciler.core.address import Address
+from reconciler.core.address import Address, is_bound
 from reconciler.core.change import Action
 from reconciler.core.effects import ChainCall, ChainGroup, Signer
 from reconciler.core.errors import Rejected, Unreachable
@@ -12,7 +12,7 @@ from reconciler.core.fleet import Fleet, Mistake
 from reconciler.core.graph import Needs
 from reconciler.core.kind import AnyKind, Resource, Search, Spec, Strength
 from reconciler.core.observation import SHAPES, Observation, Unreadable
-from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_bound
+from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan
 from reconciler.core.ports import Reader
 from reconciler.core.text import quoted
 from reconciler.core.value import Value, replace

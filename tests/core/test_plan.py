@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.address import NEVER, Address, Burden, Output
+from reconciler.core.address import NEVER, Address, Burden, Output, is_bound
 from reconciler.core.change import Action, FieldChange
 from reconciler.core.effects import ChainCall, ChainGroup, HttpRequest, SignedRequest, Signer, Step
 from reconciler.core.errors import PlanError
@@ -17,7 +17,7 @@ from reconciler.core.kind import Kind, Need, Resource, Strength
 from reconciler.core.money import Cost
 from reconciler.core.observation import Absent, Observation, Present, Unreadable
 from reconciler.core.plain import plain
-from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, is_bound, spelled_out
+from reconciler.core.plan import Plan, PlannedChange, Scene, build_plan, spelled_out
 from reconciler.core.ports import Reader
 from reconciler.core.value import Value, replace
 

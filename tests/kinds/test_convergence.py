@@ -13,7 +13,8 @@ from reconciler.core.address import NEVER, Burden, Placeholder, Resolve, bind
 from reconciler.core.change import Action
 from reconciler.core.effects import Signer
 from reconciler.core.kind import Resource
-from reconciler.core.plan import Plan, Scene, build_plan, burdens_of, judge, known_outputs
+from reconciler.core.money import burdens_of
+from reconciler.core.plan import Plan, Scene, build_plan, judge, known_outputs, steps_of
 from reconciler.core.staleness import approved
 from reconciler.kinds.peaq_v2.ground import token_id
 
@@ -185,7 +186,7 @@ def carry_out(
 ) -> None:
     """Do every acting change in the order of the plan, each judged afresh, as the engine does."""
     by_address = {resource.address: resource for resource in resources}
-    burdens = burdens_of(plan.acting, plan.gas_price)
+    burdens = burdens_of(steps_of(plan.acting), plan.gas_price)
     interpreter = Interpreter(world, SIGNERS.__getitem__)
 
     def resolver(scene: Scene) -> Resolve:

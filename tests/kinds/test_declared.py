@@ -6,10 +6,11 @@ import pytest
 from kinds_harness import KINDS, Played, fleet_of, play
 from test_cases import CASES
 
+from reconciler.core.address import is_bound
 from reconciler.core.change import Action
 from reconciler.core.moved import Applied, Moved, movements
 from reconciler.core.observation import Present
-from reconciler.core.plan import PlannedChange, is_bound
+from reconciler.core.plan import PlannedChange
 from reconciler.core.value import replace
 
 UNDECLARED = {("machine_record", "identityProof"): "a proof runs out by itself"}

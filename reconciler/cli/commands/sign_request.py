@@ -18,12 +18,13 @@ from reconciler.cli.readback import deeds_of
 from reconciler.cli.render.as_json import dump
 from reconciler.cli.render.progress import Meter
 from reconciler.cli.wiring import Project, Session, connected, open_project
+from reconciler.core.address import is_bound
 from reconciler.core.change import Action
 from reconciler.core.effects import ChainGroup, Signer
 from reconciler.core.errors import ConfigError
 from reconciler.core.exits import Exit
 from reconciler.core.money import format_amount
-from reconciler.core.plan import PlannedChange, is_bound
+from reconciler.core.plan import PlannedChange
 from reconciler.core.ports import Draft
 from reconciler.core.signing import SigningRequest, Transaction
 from reconciler.core.value import Value
