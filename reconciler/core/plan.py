@@ -154,15 +154,14 @@ def build_plan(scene: Scene) -> Plan:
     order = ordered(resources, lambda address: (need.address for need in needs[address]))
     place = {address: index for index, address in enumerate(order)}
     known = known_outputs(scene)
-    settled: dict[Address, PlannedChange] = {}
+    settled: list[PlannedChange | None] = []
     burdens = burdens_of(steps_of(_at_first(scene, place, needs, known, settled)), scene.gas_price)
     orphans = {n.address: address for address in scene.left_out for n in needs.get(address, ()) if n.triggers}
     done: dict[Address, PlannedChange] = {}
-    for address in place:
-        if address in settled and all(
-            done[n.address].action is Action.NO_OP for n in needs[address] if n.address in done
-        ):
-            done[address] = settled[address]
+    for address, early in zip(place, settled, strict=True):
+        needed = (done[need.address] for need in needs[address] if need.address in done)
+        if early is not None and all(each.action is Action.NO_OP for each in needed):
+            done[address] = early
             continue
         change = _held(judge(scene, resources[address], _resolver(known, burdens, done)), scene)
         change = _answered(change, orphans, scene)
@@ -176,11 +175,12 @@ def _at_first(
     place: Mapping[Address, int],
     needs: Needs,
     known: Resolve,
-    settled: dict[Address, PlannedChange],
+    settled: list[PlannedChange | None],
 ) -> Iterator[PlannedChange]:
     """What would be done if no wallet had to be asked for anything; in order, and kept no longer than it takes.
 
-    What stays as it is whatever is asked of wallets, as long as all that it needs does, is put into `settled`.
+    What stays as it is whatever is asked of wallets, as long as all that it needs does, is put into `settled`; None
+    for all else.
     """
     seen: dict[Address, PlannedChange] = {}
     for address in place:
@@ -188,10 +188,9 @@ def _at_first(
         alone = _held(judge(scene, resource, asked), scene)
         change = _propagate(alone, needs[address], seen, place, scene)
         stays = change.action is Action.NO_OP and asked.all_known
-        if stays and asked.whose <= {need.address for need in needs[address]}:
-            settled[address] = seen[address] = _thin(change, resource)
-        else:
-            seen[address] = PlannedChange(resource, change.action)
+        certain = stays and asked.whose <= {need.address for need in needs[address]}
+        seen[address] = _thin(change, resource) if certain else PlannedChange(resource, change.action)
+        settled.append(seen[address] if certain else None)
         if change.action.acts:
             yield change
 
