@@ -119,7 +119,10 @@ def _padded(data: bytes, at: int, size: int) -> bytes:
 
 
 def _read_bool(data: bytes, at: int) -> bool:
-    return {0: False, 1: True}[_padded(data, at, 1)[0]]
+    (number,) = _padded(data, at, 1)
+    if number > 1:
+        raise ValueError("neither true nor false")
+    return bool(number)
 
 
 def _read_bytes(data: bytes, at: int) -> bytes:

@@ -68,6 +68,11 @@ def test_other_types_are_left_to_the_general_codec(kind: str) -> None:
         words.decoder((kind,))
 
 
+def test_two_is_neither_true_nor_false() -> None:
+    with pytest.raises(ValueError, match="neither"):
+        words.decoder(("bool",))((2).to_bytes(32, "big"))
+
+
 @pytest.mark.parametrize("value", ["0x1234", "0x" + "11" * 21])
 def test_an_address_has_twenty_bytes(value: str) -> None:
     with pytest.raises(ValueError, match="20 bytes"):
