@@ -29,10 +29,7 @@ class Room:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._kept_back:
-            self._kept_back -= 1
-        else:
-            self._slots.release()
+        self._give_back()
 
     def heard(self, status: int, entered: int) -> None:
         """An answer to who came in when there had been `entered` refusals."""
@@ -45,14 +42,15 @@ class Room:
         if self.width < MOST and (not self._refusals or self._answers >= self.width):
             self._answers = 0
             self.width += 1
-            self._widen()
+            self._give_back()
 
     def _narrow(self) -> None:
         half = max(self.width // 2, 1)
         self._kept_back += self.width - half
         self._answers, self.width = 0, half
 
-    def _widen(self) -> None:
+    def _give_back(self) -> None:
+        """A place is free, or there is one more."""
         if self._kept_back:
             self._kept_back -= 1
         else:
