@@ -21,7 +21,7 @@ from reconciler.core.ignoring import Ignoring
 from reconciler.core.kind import Resource
 from reconciler.core.money import format_amount
 from reconciler.core.moved import Applied, Movements, differing, movements
-from reconciler.core.plan import Plan, PlannedChange, Scene, spelled_out
+from reconciler.core.plan import Plan, PlannedChange, Scene, spelled_out, steps_of
 from reconciler.core.ports import Reader
 from reconciler.core.removals import removal_refusals
 from reconciler.core.selection import EVERYTHING, Scope, Selection
@@ -192,7 +192,7 @@ def _in_flight(session: Session) -> list[str]:
 
 def _pacing(plan: Plan) -> list[str]:
     """How long one-time codes will take: one a time step, and operators do not wait for each other."""
-    effects = [step.effect for change in plan.acting for step in change.steps]
+    effects = [step.effect for step in steps_of(plan.acting)]
     codes = Counter(effect.signer for effect in effects if isinstance(effect, CodedRequest))
     if not codes:
         return []

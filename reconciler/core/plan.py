@@ -129,15 +129,14 @@ class Plan(Value, dict=True):
 
     def costs(self) -> dict[Signer, Cost]:
         """What each signer may have to pay at worst."""
-        return cost_of((step for change in self.acting for step in change.steps), self.gas_price)
+        return cost_of(steps_of(self.acting), self.gas_price)
 
     def incoming(self) -> dict[str, int]:
         """Wei that this plan brings, by account in lower case."""
         totals: dict[str, int] = {}
-        for change in self.acting:
-            for step in change.steps:
-                for account, wei in receivers(step.effect):
-                    totals[account.lower()] = totals.get(account.lower(), 0) + wei
+        for step in steps_of(self.acting):
+            for account, wei in receivers(step.effect):
+                totals[account.lower()] = totals.get(account.lower(), 0) + wei
         return totals
 
     @property

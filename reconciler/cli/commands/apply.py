@@ -28,7 +28,7 @@ from reconciler.core.change import Action
 from reconciler.core.effects import SignedRequest, Step
 from reconciler.core.errors import ConfigError, JournalError, UnsafePlan
 from reconciler.core.exits import Exit
-from reconciler.core.plan import build_plan
+from reconciler.core.plan import build_plan, steps_of
 from reconciler.core.ports import Label
 from reconciler.core.selection import EVERYTHING
 from reconciler.core.text import one_line
@@ -180,7 +180,7 @@ def _check(options: Options, session: Session, planned: Planned, wishes: Wishes)
     """Everything that may speak against running this plan; UnsafePlan or ConfigError where something does."""
     if planned.refusals:
         raise UnsafePlan("; ".join(r.message for r in planned.refusals), hint=planned.refusals[0].hint)
-    if any(_delivers(step) for change in planned.plan.acting for step in change.steps):
+    if any(_delivers(step) for step in steps_of(planned.plan.acting)):
         session.sink.check()
     _consent_to_widening(options, session, planned, wishes)
 
