@@ -442,3 +442,14 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def heard(terminal: int) -> str:
+    """Everything that a terminal of ours was sent, until nobody writes to it any more."""
+    sent = b""
+    # So the other end says that it is closed.
+    with contextlib.suppress(OSError):
+        while chunk := os.read(terminal, 65536):
+            sent += chunk
+    os.close(terminal)
+    return sent.decode()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from e2e_harness import heard
 
 from reconciler.cli.kits import kit
 from reconciler.cli.main import run
@@ -98,7 +99,7 @@ def test_on_a_terminal_it_asks_what_no_option_says(tmp_path: Path) -> None:
         os.close(other)
         os.write(main, b"-bad-\nair\nv3\nv2\n\n2\nnone\n")
         assert asking.wait(60) == 0
-    said = _all(main)
+    said = heard(main)
     assert "What is the fleet called?" in said
     assert "On which network" not in said
     assert said.count("By which protocol") == 2
@@ -107,17 +108,6 @@ def test_on_a_terminal_it_asks_what_no_option_says(tmp_path: Path) -> None:
     assert 'name: "air"' in text
     assert text.count("{name: machine-") == 2
     assert "protocol: v2" in text
-
-
-def _all(main: int) -> str:
-    data = b""
-    try:
-        while chunk := os.read(main, 4096):
-            data += chunk
-    except OSError:
-        pass
-    os.close(main)
-    return data.decode()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import termios
 from collections.abc import Callable
 
 import pytest
-from e2e_harness import World, Yard
+from e2e_harness import World, Yard, heard
 
 from reconciler.cli.options import Options
 from reconciler.cli.render.progress import EVERY, Meter
@@ -35,16 +35,9 @@ def on_a_terminal(yard: Yard, *given: str) -> str:
     environ = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", **yard.environ}
     process = subprocess.Popen(yard.command(*given), env=environ, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    sent = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            sent += chunk
-    except OSError:
-        # So the other end says that nobody writes any more.
-        pass
-    assert process.wait(60) == 0, sent.decode()
-    os.close(ours)
-    return sent.decode()
+    sent = heard(ours)
+    assert process.wait(60) == 0, sent
+    return sent
 
 
 def chain_only(yard: Yard) -> Yard:
