@@ -64,7 +64,7 @@ class Reply(Value):
         """Its content, without what would steer a terminal. ValueError where it is no JSON."""
         # Not by the json module: where a library has raised the recursion limit, and one of ours does, deeply nested
         # lists end the process. This parser has a limit of its own, and refuses halves of characters and infinities.
-        return from_json(_STEERING.sub(_INSTEAD, self.content), allow_inf_nan=False)
+        return from_json(_harmless(self.content), allow_inf_nan=False)
 
     def without(self, secrets: Sequence[str]) -> "Reply":
         """The same with our `secrets` blotted out that it repeats, whoever it was that put them there."""
@@ -72,6 +72,11 @@ class Reply(Value):
         for secret in secrets:
             content = content.replace(secret.encode(), b"***")
         return Reply(self.status, self.headers, content)
+
+
+def _harmless(content: bytes) -> bytes:
+    # Hardly any answer holds what such a sequence begins with, and to look for that takes a fraction of the time.
+    return _STEERING.sub(_INSTEAD, content) if b"\\u00" in content or b"\xc2" in content else content
 
 
 def pause_of(reply: Reply) -> float:

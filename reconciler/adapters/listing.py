@@ -54,16 +54,16 @@ class Listings:
         """The last ones, oldest first."""
         self._alike = Alike()
 
-    async def get(self, path: Path, block: int = 0) -> Listing:
+    def get(self, path: Path, block: int = 0) -> Awaitable[Listing]:
         """For who looks at the world as of `block`."""
         self._forget_old()
         fresh = self._fresh.get(path)
         if fresh is not None and fresh.block >= block:
-            return await asyncio.shield(fresh.task)
+            return asyncio.shield(fresh.task)
         self._wanted[path] = max(block, self._wanted.get(path, 0))
         if path not in self._next:
             self._next[path] = asyncio.ensure_future(self._after(self._running.get(path), path))
-        return await asyncio.shield(self._next[path])
+        return asyncio.shield(self._next[path])
 
     def written(self, path: Path) -> None:
         """Something of ours was written there: what was read of the list that it stands in, and below, is too old."""

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 
-from reconciler.adapters import abi, reverts
+from reconciler.adapters import reverts
 from reconciler.adapters.chain import RpcChain
 from reconciler.adapters.redact import host_of
 from reconciler.adapters.rpc import Rpc
-from reconciler.adapters.views import Views
+from reconciler.adapters.views import Question, Views
 from reconciler.core.errors import ConfigError, Rejected, Unreachable
 from reconciler.core.fleet import ROLES, Network, Protocol
 from reconciler.core.value import Value
@@ -16,14 +16,14 @@ NOBODY = "0x00000000000000000000000000000000f1ee7c71"
 BLOCK_NUMBER = "getBlockNumber()(uint256)"
 CHAIN_ID = "getChainId()(uint256)"
 VIEWS = {
-    "identityRegistry": "minBond()",
-    "identityStaking": "paused()",
-    "machineNft": "paused()",
-    "infoDesk": "peaqToken()",
-    "machineRegistry": "infoDesk()",
-    "machineStateAndSync": "infoDesk()",
-    "machineSubscription": "infoDesk()",
-    "crossChainMirror": "infoDesk()",
+    "identityRegistry": "minBond()(uint256)",
+    "identityStaking": "paused()(bool)",
+    "machineNft": "paused()(bool)",
+    "infoDesk": "peaqToken()(address)",
+    "machineRegistry": "infoDesk()(address)",
+    "machineStateAndSync": "infoDesk()(address)",
+    "machineSubscription": "infoDesk()(address)",
+    "crossChainMirror": "infoDesk()(address)",
 }
 """What each contract answers wherever it is that contract."""
 READ_ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
@@ -53,16 +53,16 @@ async def _answered(rpc: Rpc, network: Network, protocols: Sequence[Protocol], b
         return False
     views = Views(rpc, at.multicall, block)
     did = _did(views, network) if "v1" in protocols else asyncio.sleep(0)
-    asked = [(at.at(role), VIEWS[role]) for protocol in protocols for role in ROLES[protocol]]
+    roles = [role for protocol in protocols for role in ROLES[protocol]]
+    asked = [
+        Question("multicall", at.multicall, CHAIN_ID),
+        *(Question(role, at.at(role), VIEWS[role]) for role in roles),
+    ]
     try:
-        chain_id, _, *answers = await asyncio.gather(
-            views.read(at.multicall, abi.question(CHAIN_ID, ())),
-            did,
-            *(views.read(address, abi.selector(function)) for address, function in asked),
-        )
-        return abi.results(CHAIN_ID, chain_id or b"") == (network.chain_id,) and all(answers)
-    except (Rejected, Unreachable, ConfigError, ValueError):
+        answers, _ = await asyncio.gather(asyncio.gather(*map(views.ask, asked)), did)
+    except (Rejected, Unreachable, ConfigError):
         return False
+    return bool(answers[0] == (network.chain_id,))
 
 
 async def _one_by_one(chain: RpcChain, rpc: Rpc, network: Network, protocols: Sequence[Protocol], block: int) -> bool:
@@ -91,9 +91,8 @@ async def _contracts(chain: RpcChain, network: Network, protocols: Sequence[Prot
 
 async def _did(views: Views, network: Network) -> None:
     """A read of what cannot exist must be answered as absent, or absence could not be told from trouble."""
-    data = abi.calldata(READ_ATTRIBUTE, (NOBODY, b"fleetctl-probe"))
     try:
-        await views.read(network.contracts.did, data)
+        await views.ask(Question("did", network.contracts.did, READ_ATTRIBUTE, (NOBODY, b"fleetctl-probe")))
     except Rejected as error:
         if error.reason in reverts.NOT_THERE:
             return
@@ -109,10 +108,10 @@ async def _multicall(rpc: Rpc, network: Network, block: int) -> bool:
     if network.contracts.multicall is None:
         return False
     try:
-        data = await Views(rpc, None, block).read(network.contracts.multicall, abi.calldata(BLOCK_NUMBER, ()))
-        return len(abi.results(BLOCK_NUMBER, data)) == 1
-    except (Rejected, Unreachable, ValueError):
+        await Views(rpc, None, block).ask(Question("multicall", network.contracts.multicall, BLOCK_NUMBER))
+    except (Rejected, Unreachable):
         return False
+    return True
 
 
 async def _batch(chain: RpcChain, operators: Sequence[str], block: int) -> bool:

@@ -10,19 +10,15 @@ from reconciler.core.errors import Unreachable
 T = TypeVar("T")
 FIRST, LONGEST = 0.2, 5.0
 """Seconds."""
+_WHEN = retry_if_exception_type(Unreachable)
+_PAUSES = wait_exponential(multiplier=FIRST, max=LONGEST) + wait_random(0, FIRST)
 
 
 async def until_reached(
     ask: Callable[[], Awaitable[T]], *, attempts: int, sleep: Callable[[float], Awaitable[None]]
 ) -> T:
     """The answer of `ask`, which is called again while it raises Unreachable; the last such error after `attempts`."""
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(Unreachable),
-        stop=stop_after_attempt(attempts),
-        wait=wait_exponential(multiplier=FIRST, max=LONGEST) + wait_random(0, FIRST),
-        sleep=sleep,
-        reraise=True,
-    )
+    retrying = AsyncRetrying(retry=_WHEN, stop=stop_after_attempt(attempts), wait=_PAUSES, sleep=sleep, reraise=True)
     async for attempt in retrying:
         with attempt:
             return await ask()

@@ -1,11 +1,11 @@
 """Contract reads in bulk: all that is awaited together goes through Multicall3, pinned to one block."""
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from reconciler.adapters import abi, aggregate, reverts
+from reconciler.adapters.answers import Answers
 from reconciler.adapters.rpc import Rpc, RpcError
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.ports import Block
@@ -16,17 +16,51 @@ GROUP = 400
 """Members of one aggregate3: well under the gas caps that nodes put on eth_call."""
 LIKELY = 200
 """Questions that are asked of the next block together with its first one, since they are likely to come again."""
-Question = tuple[str, bytes]
+Answer = asyncio.Future[tuple[Any, ...]]
+
+
+class Question(NamedTuple):
+    """A read of the contract that stands for a role; `function` is `name(types)(result types)`."""
+
+    contract: str
+    to: str
+    function: str
+    args: tuple[object, ...] = ()
+
+    def unclear(self, why: str) -> Unreachable:
+        hint = f"is there a {self.contract} at {self.to} on this network? check network.contracts"
+        return Unreachable(f"{self.contract}: {why}", hint=hint)
 
 
 class _Waiting(Value):
-    to: str
+    question: Question
     data: bytes
-    future: asyncio.Future[bytes]
+    answer: Answer
 
-    @property
-    def question(self) -> Question:
-        return self.to, self.data
+    @classmethod
+    def of(cls, question: Question) -> "_Waiting":
+        try:
+            data = abi.question(question.function, question.args)
+        except ValueError as error:
+            raise question.unclear(str(error)) from None
+        return cls(question, data, asyncio.get_running_loop().create_future())
+
+    def hear(self, data: bytes) -> None:
+        """What was answered, if anybody still waits for it."""
+        if self.answer.done():
+            return
+        try:
+            self.answer.set_result(abi.results(self.question.function, data))
+        except ValueError as error:
+            self.fail(self.question.unclear(str(error)))
+
+    def fail(self, error: Exception) -> None:
+        if self.answer.done():
+            return
+        empty = isinstance(error, Unreachable) and reverts.EMPTY in error.message
+        self.answer.set_exception(self.question.unclear(str(error)) if empty else error)
+        # Perhaps nobody waits: it was asked ahead, or with others of which the first failed.
+        self.answer.exception()
 
 
 class Views:
@@ -38,7 +72,6 @@ class Views:
         self._rpc = rpc
         self._multicall = multicall
         self._likely = dict.fromkeys(likely)
-        self._ahead: dict[Question, asyncio.Future[bytes]] = {}
         self.asked: dict[Question, None] = dict(self._likely)
         """What was asked of this block, or may be asked still; no more of it is kept than can be asked ahead."""
         self.block = block
@@ -47,35 +80,46 @@ class Views:
         self._block = hex(block)
         self._waiting: list[_Waiting] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self.answers: OrderedDict[object, asyncio.Future[Any]] = OrderedDict()
-        """What was asked of this block and answered, by question."""
+        self.answers = Answers()
 
-    async def read(self, to: str, data: bytes) -> bytes:
-        """Returned bytes. Rejected for a revert with a reason; Unreachable for anything that is not an answer."""
-        if self._multicall is None:
-            return await self._single(to, data)
-        if len(self.asked) <= LIKELY:
-            self.asked[to, data] = None
-        if (to, data) in self._ahead:
-            return await asyncio.shield(self._ahead[to, data])
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._flush_after, 0)
-        waiting = _Waiting(to, data, loop.create_future())
-        self._waiting.append(waiting)
-        return await waiting.future
+    def ask(self, question: Question) -> Answer:
+        """Decoded results, the same for all who ask.
+
+        Rejected for a revert with a reason; Unreachable for anything that is not an answer.
+        """
+        return self.answers.get(question, lambda: self._asked(question))
 
     async def balance(self, address: str) -> int:
         """Native balance in wei."""
-        if self._multicall is not None:
-            data = await self.read(self._multicall, abi.question(GET_BALANCE, (address,)))
-            return int(abi.results(GET_BALANCE, data)[0])
+        if self._multicall is None:
+            return await self.answers.get(("balance", address), lambda: self._native(address))
+        (wei,) = await self.ask(Question("multicall", self._multicall, GET_BALANCE, (address,)))
+        return int(wei)
+
+    async def _native(self, address: str) -> int:
         try:
             return int(await self._rpc.call("eth_getBalance", address, self._block), 16)
         except RpcError as error:
             raise Unreachable(error.message) from None
         except (TypeError, ValueError):
             raise Unreachable("eth_getBalance was answered with something of another shape") from None
+
+    def _asked(self, question: Question) -> Answer:
+        waiting = _Waiting.of(question)
+        if self._multicall is None:
+            self._start(self._alone(waiting))
+            return waiting.answer
+        if len(self.asked) <= LIKELY:
+            self.asked[question] = None
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._flush_after, 0)
+        self._waiting.append(waiting)
+        return waiting.answer
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _flush_after(self, before: int) -> None:
         """Send what waits once nothing more comes: those who are asked together do not all ask in the same instant."""
@@ -85,24 +129,17 @@ class Views:
             self._flush()
 
     def _flush(self) -> None:
-        waiting, self._waiting = [*self._waiting, *self._foreseen()], []
+        self._foresee()
+        waiting, self._waiting = self._waiting, []
         for start in range(0, len(waiting), GROUP):
-            task = asyncio.ensure_future(self._deliver(waiting[start : start + GROUP]))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(self._deliver(waiting[start : start + GROUP]))
 
-    def _foreseen(self) -> list[_Waiting]:
-        """What of the questions before is not asked yet, to travel with those that are."""
+    def _foresee(self) -> None:
+        """Let what was asked of the block before travel with the first questions, if there is room."""
         likely, self._likely = self._likely, {}
-        if len(self._waiting) + len(likely) > GROUP:
-            return []
-        now, loop = {waiting.question for waiting in self._waiting}, asyncio.get_running_loop()
-        found = [_Waiting(to, data, loop.create_future()) for to, data in likely if (to, data) not in now]
-        for waiting in found:
-            # Perhaps nobody ever asks.
-            waiting.future.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self._ahead[waiting.question] = waiting.future
-        return found
+        if len(self._waiting) + len(likely) <= GROUP:
+            for question in likely:
+                self.ask(question)
 
     async def _deliver(self, group: Sequence[_Waiting]) -> None:
         try:
@@ -111,24 +148,28 @@ class Views:
             known = isinstance(error, Rejected | Unreachable)
             message = str(error) if known else f"Multicall3 gave no usable answer ({error or type(error).__name__})"
             for waiting in group:
-                waiting.future.set_exception(Unreachable(message))
+                waiting.fail(Unreachable(message))
             return
         for waiting, (ok, data) in zip(group, answers, strict=True):
-            if waiting.future.done():
-                continue
             if ok:
-                waiting.future.set_result(data)
+                waiting.hear(data)
             else:
-                waiting.future.set_exception(_failure(data, ""))
+                waiting.fail(_failure(data, ""))
+
+    async def _alone(self, waiting: _Waiting) -> None:
+        try:
+            waiting.hear(await self._call(waiting.question.to, waiting.data))
+        except Exception as error:
+            waiting.fail(error)
 
     async def _aggregate(self, group: Sequence[_Waiting]) -> Sequence[tuple[bool, bytes]]:
-        data = aggregate.calldata([(waiting.to, waiting.data) for waiting in group])
-        found = aggregate.answers(await self._single(str(self._multicall), data))
+        data = aggregate.calldata([(waiting.question.to, waiting.data) for waiting in group])
+        found = aggregate.answers(await self._call(str(self._multicall), data))
         if len(found) != len(group):
             raise ValueError("it answered more or fewer calls than were asked")
         return found
 
-    async def _single(self, to: str, data: bytes) -> bytes:
+    async def _call(self, to: str, data: bytes) -> bytes:
         try:
             answer = await self._rpc.call("eth_call", {"to": to, "data": "0x" + data.hex()}, self._block)
         except RpcError as error:
@@ -158,6 +199,7 @@ class Outlook:
             likely = asked if len(asked) <= LIKELY else {}
             self._head = block.hash
             self._views = Views(self._rpc, self._multicall, block.number, block.timestamp, likely)
+        self._views.answers.forget_failures()
         return self._views
 
 

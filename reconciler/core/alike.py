@@ -37,12 +37,15 @@ class Alike:
 
 def _key(value: Any) -> Hashable:
     """Differs where anything does: which fields were written, the order of names, and whether it is 1, 1.0 or true."""
-    if value is None or isinstance(value, _PLAIN):
-        return type(value), value
+    kind = type(value)
+    if kind is str or value is None:
+        return cast(Hashable, value)
+    if isinstance(value, _PLAIN):
+        return kind, value
     if isinstance(value, Section):
-        return type(value), frozenset(value.model_fields_set), tuple(_key(part) for _, part in value)
+        return kind, frozenset(value.model_fields_set), tuple(map(_key, value.__dict__.values()))
+    if isinstance(value, tuple | list):
+        return kind, tuple(map(_key, value))
     if isinstance(value, Mapping):
         return Mapping, tuple((name, _key(item)) for name, item in value.items())
-    if isinstance(value, tuple | list):
-        return type(value), tuple(map(_key, value))
-    return type(value), value
+    return kind, value

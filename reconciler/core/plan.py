@@ -183,11 +183,10 @@ def _at_first(
     """
     seen: dict[Address, PlannedChange] = {}
     for address in place:
-        resource, asked = scene.by_address[address], Asked(known)
-        alone = _held(judge(scene, resource, asked), scene)
-        change = _propagate(alone, needs[address], seen, place, scene)
+        resource, needed, asked = scene.by_address[address], needs[address], Asked(known)
+        change = _propagate(_held(judge(scene, resource, asked), scene), needed, seen, place, scene)
         stays = change.action is Action.NO_OP and asked.all_known
-        certain = stays and asked.whose <= {need.address for need in needs[address]}
+        certain = stays and asked.whose <= {need.address for need in needed}
         seen[address] = _thin(change, resource) if certain else PlannedChange(resource, change.action)
         settled.append(seen[address] if certain else None)
         if change.action.acts:

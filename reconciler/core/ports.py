@@ -61,8 +61,8 @@ class Reader(Memory, Protocol):
         """The block that chain reads are pinned to."""
         ...
 
-    async def view(self, contract: str, function: str, *args: object) -> tuple[Any, ...]:
-        """Result of a contract read; `function` is `name(types)(result types)`, `contract` a role name."""
+    def view(self, contract: str, function: str, *args: object) -> Awaitable[tuple[Any, ...]]:
+        """Result of a contract read, asked for at once; `function` is `name(types)(result types)`."""
         ...
 
     async def balance(self, address: str) -> int:
