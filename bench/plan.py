@@ -7,6 +7,7 @@
 Worlds are made once (bench/world.py) and kept. What is measured already, at this commit, is not measured again.
 """
 
+import contextlib
 import json
 import random
 import sys
@@ -50,6 +51,15 @@ def cases(given: Options) -> Iterator[Record]:
                 yield {"size": size, "story": story, "round": number, "who": name}
     for size, name in product(given.sizes, (SDK, OCTODNS)):
         yield {"size": size, "story": NO_OP, "round": 1, "who": name}
+
+
+@contextlib.contextmanager
+def warmed(key: tuple[int, str]) -> Iterator[Stage]:
+    """Nobody who is measured is the first to ask: a node takes seconds to find what lies in its files."""
+    with staged(key) as found:
+        if key[1] != NEW:
+            floor(found)
+        yield found
 
 
 def run(found: Stage, case: Record) -> Record:
@@ -124,7 +134,7 @@ def octodns(size: int) -> Record:
 def main() -> None:
     given = options(__doc__, RECORDS)
     if not given.report:
-        with Kept(staged, most=len(given.sizes)) as kept:
+        with Kept(warmed, most=len(given.sizes)) as kept:
             RECORDS.measure(cases(given), lambda case: run(kept.at((case["size"], case["story"])), case))
     plan_report.write(RECORDS.newest())
 
