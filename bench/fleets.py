@@ -16,7 +16,7 @@ from protocols import Protocol
 from reconciler.sandbox.info import SandboxInfo
 
 ROOT = Path(__file__).parents[1]
-FUND_WEI = 3 * 10**17
+FUND_WEI = 10**18
 DOCUMENTATION, DATA = "https://docs.example.com/{name}", "https://data.example.com/{name}"
 INSIDE = """\
 import json, sys, time

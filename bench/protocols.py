@@ -57,7 +57,7 @@ operator: {{key: {{env: PEAQOS_PRIVATE_KEY}}}}
   {defaults}
 machines:
 """
-FUNDING = "v1: {publishFleet: true, funding: {from: operator, below: 0.05 PEAQ, to: 0.2 PEAQ}}\n"
+FUNDING = "v1: {publishFleet: true, funding: {from: operator, below: 0.05 PEAQ, to: 1 PEAQ}}\n"
 REGISTER, MINT, ATTRIBUTES = "registrations and funding", "mints and publication", "DID attributes"
 WRITES = [selector(f"{verb}Attribute(address,bytes,bytes,uint32)") for verb in ("add", "update")]
 V1 = Protocol(

@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from reconciler.adapters.journal_schema import VERSION, blob_of, prepare
+from reconciler.adapters.signing import tip_of
 from reconciler.core.errors import Corrupt, FleetError, JournalError
 from reconciler.core.plain import plain
 from reconciler.core.ports import Entry, Label, Mined, Receipt, Sent
-from reconciler.core.value import Value
+from reconciler.core.value import Value, replace
 
 MEMORY = Path(":memory:")
 TOGETHER = 256
@@ -116,7 +117,8 @@ class JournalStore:
         assert isinstance(nonce, int) and isinstance(gas, int)
         text = "0x" + zlib.decompress(raw).hex()
         steps = tuple(Label(str(address), str(step)) for address, step in labels)
-        return Sent(f"0x{tx_hash.hex()}", str(sender), str(signer), nonce, text, steps, gas, int(str(max_fee)))
+        sent = Sent(f"0x{tx_hash.hex()}", str(sender), str(signer), nonce, text, steps, gas, int(str(max_fee)))
+        return replace(sent, tip=tip_of(text))
 
     def unanswered(self) -> Sequence[tuple[int, Label, str]]:
         rows = self._read(

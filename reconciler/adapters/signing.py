@@ -79,6 +79,14 @@ def read_signed(raw: str) -> tuple[str, Signed]:
         raise ValueError(f"no signed transaction: {error}") from None
 
 
+def tip_of(raw: str) -> int | None:
+    """Wei that signed bytes offer beside the base fee, for a unit of gas; None where that is no part of them."""
+    try:
+        return _draft(raw).fees.tip
+    except (ValueError, rlp.exceptions.RLPException):
+        return None
+
+
 def lower(draft: Draft) -> Draft:
     """As `read_signed` gives it."""
     return replace(draft, call=Raw(draft.call.to.lower(), draft.call.data.lower(), draft.call.value))

@@ -326,6 +326,7 @@ class Sent(Value):
     labels: tuple[Label, ...]
     gas: int = 0
     max_fee: int = 0
+    tip: int | None = None
 
 
 class Entry(Value):

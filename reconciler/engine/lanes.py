@@ -10,6 +10,7 @@ from reconciler.core.ports import Draft, Fees, Label, Mined, Raw, Sent
 from reconciler.core.value import Value, replace
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.forecast import GAS_MARGIN, Forecast
+from reconciler.engine.outbid import outbid
 from reconciler.engine.purse import Purse
 from reconciler.engine.watch import Watch, broadcast
 from reconciler.engine.world import LINGER, Gauge, World
@@ -20,8 +21,6 @@ MOST_BYTES = 100_000
 """Calldata of one transaction: nodes refuse more than about 128 kB."""
 BLOCK_SHARE = 0.23
 """Part of a block's gas that one transaction may want: four of them, margins included, fill a block."""
-BUMP = 1.25
-"""Nodes want about a tenth more to replace a transaction."""
 
 
 @dataclass
@@ -204,25 +203,28 @@ class Lane:
             self._shared.purse.commit(sender, nonce, part.wei + part.gas * fees.max_fee)
         draft = Draft(nonce, part.raw, part.gas, fees, world.settings.chain_id)
         signed = await asyncio.to_thread(world.keyring.sign_transaction, self._signer, draft)
-        gas, max_fee = signed.draft.gas, signed.draft.fees.max_fee
-        sent = Sent(signed.hash, sender, str(self._signer), nonce, signed.raw, part.labels, gas, max_fee)
+        gas, offered = signed.draft.gas, signed.draft.fees
+        by = str(self._signer)
+        sent = Sent(signed.hash, sender, by, nonce, signed.raw, part.labels, gas, offered.max_fee, offered.tip)
         await world.journal.signed(sent)
         world.emit(Event(Stage.SIGNED, text=sent.hash, data={"signer": str(self._signer), "steps": len(part.labels)}))
         return sent
 
     async def _bumped(self, part: _Part, old: Sent) -> Sent | None:
-        """The same call at a higher fee, recorded; None where no limit leaves room for one."""
-        _, now = await self._shared.gauge.read()
-        wanted = max(int(old.max_fee * BUMP) + 1, now.max_fee)
-        most = self._world.settings.max_fee
-        if most is not None and wanted > most:
-            return None
-        tip = None if now.tip is None else max(int(now.tip * BUMP), wanted - now.max_fee, now.tip)
+        """The same call at a higher fee, recorded; None where no limit leaves room for one, or the account no coins."""
         try:
-            return await self._signed(part, old.nonce, Fees(wanted, tip if tip is None else min(tip, wanted)))
+            (_, now), most = await asyncio.gather(self._shared.gauge.read(), self._most(part, old))
+            fees = outbid(old, Fees(min(now.max_fee, most), now.tip))
+            return await self._signed(part, old.nonce, fees) if fees.max_fee <= most else None
         except Exception as error:
             self._world.emit(Event(Stage.WAITING, text=f"transaction {old.hash} is slow, and offers no more: {error}"))
             return None
+
+    async def _most(self, part: _Part, old: Sent) -> int:
+        """Wei that a unit of gas may cost: with more, what the call itself takes would not be there any more."""
+        free = await self._world.chain.balance(old.sender) - part.wei
+        limit = self._world.settings.max_fee
+        return free // part.gas if limit is None else min(free // part.gas, limit)
 
     async def _send(self, part: _Part, sent: Sent) -> None:
         try:

@@ -6,16 +6,15 @@ from itertools import groupby
 
 from reconciler.core.effects import Signer
 from reconciler.core.errors import Ambiguous, Rejected, UnsettledIntent
-from reconciler.core.ports import Draft, Fees, Label, Raw, Sent
+from reconciler.core.ports import Draft, Label, Raw, Sent
 from reconciler.engine.events import Event, Stage
+from reconciler.engine.outbid import outbid
 from reconciler.engine.watch import OVERTAKEN, Watch, broadcast, overtaken
 from reconciler.engine.world import World
 
 CANCEL = Label("", "cancel")
 PLAIN_TRANSFER_GAS = 60_000
 """Enough for a transfer to an account that carries code."""
-OUTBID = 1.25
-"""Nodes want about a tenth more to replace a transaction."""
 POLL = 0.5
 
 Wanted = Callable[[Label], bool]
@@ -81,12 +80,10 @@ async def _cancellation(world: World, sent: Sent) -> Sent:
     if not world.keyring.has(signer):
         message = f"transaction {sent.hash} is not wanted any more, and the key of {signer} is not here to cancel it"
         raise UnsettledIntent(message, hint="it is left as it is until its key signs something else")
-    now = await world.chain.fees()
-    fee = max(now.max_fee, int(sent.max_fee * OUTBID) + 1)
-    fees = Fees(fee, None if now.tip is None else min(fee, max(now.tip, int(now.tip * OUTBID) + 1)))
+    fees = outbid(sent, await world.chain.fees())
     draft = Draft(sent.nonce, Raw(sent.sender, "0x", 0), PLAIN_TRANSFER_GAS, fees, world.settings.chain_id)
     signed = await asyncio.to_thread(world.keyring.sign_transaction, signer, draft)
-    burn = Sent(signed.hash, sent.sender, sent.signer, sent.nonce, signed.raw, (CANCEL,), draft.gas, fee)
+    burn = Sent(signed.hash, sent.sender, sent.signer, sent.nonce, signed.raw, (CANCEL,), draft.gas, fees.max_fee)
     await world.journal.signed(burn)
     world.emit(Event(Stage.RECOVERED, text=f"cancelling transaction {sent.hash}: nothing wants it any more"))
     return burn

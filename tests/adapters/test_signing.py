@@ -9,7 +9,7 @@ from eth_utils.address import to_checksum_address
 from hypothesis import given
 from hypothesis import strategies as some
 
-from reconciler.adapters.signing import LocalKey
+from reconciler.adapters.signing import LocalKey, tip_of
 from reconciler.core.ports import Draft, Fees, Raw
 
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -49,6 +49,12 @@ def test_transactions(secret: bytes, draft: Draft) -> None:
     signed = LocalKey(secret).sign_transaction(draft)
     assert signed.raw == "0x" + bytes(expected.raw_transaction).hex()
     assert signed.hash == "0x" + bytes(expected.hash).hex()
+    assert tip_of(signed.raw) == draft.fees.tip
+
+
+@given(some.binary(max_size=60))
+def test_what_is_no_transaction_offers_no_tip(junk: bytes) -> None:
+    assert tip_of("0x" + junk.hex()) is None
 
 
 @given(keys, some.text(max_size=200).filter(lambda text: text.isprintable()))

@@ -1,0 +1,18 @@
+"""What replaces a transaction that is not mined."""
+
+from reconciler.core.ports import Fees, Sent
+
+SHARE = 8
+"""Nodes want a tenth more, and of both fees, to take another transaction with the same nonce: an eighth is offered."""
+
+
+def outbid(old: Sent, now: Fees) -> Fees:
+    """Fees that a node takes instead of those of `old`, and that are enough now."""
+    fee = max(_more(old.max_fee), now.max_fee)
+    if now.tip is None:
+        return Fees(fee, None)
+    return Fees(fee, min(fee, max(_more(old.tip or 0), now.tip)))
+
+
+def _more(wei: int) -> int:
+    return wei + wei // SHARE + 1

@@ -1,0 +1,139 @@
+"""Transactions that are not mined: what replaces them is taken by nodes, and never more than the account can pay."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.effects import ChainCall, ChainGroup, Signer
+from reconciler.core.ports import Block, Draft, Fees, Mined, Raw, Sent, Signed, Simulated
+from reconciler.engine.forecast import GAS_MARGIN, Forecast
+from reconciler.engine.lanes import Lane, Shared
+from reconciler.engine.outbid import outbid
+from reconciler.engine.purse import Purse
+from reconciler.engine.watch import Watch
+from reconciler.engine.world import Gauge, Settings, World
+
+GWEI = 10**9
+GAS = 100_000
+VALUE = 10**15
+wei = st.integers(0, 10**15)
+
+
+@given(fee=wei, tip=st.none() | wei, base=wei, now=st.none() | wei)
+def test_both_fees_rise_by_what_nodes_want_and_to_what_is_enough_now(
+    fee: int, tip: int | None, base: int, now: int | None
+) -> None:
+    old = Sent("0x1", "0x2", "machine/press", 0, "0x", (), GAS, fee, tip if tip is None else min(tip, fee))
+    new = outbid(old, Fees(2 * base + (now or 0), now))
+    assert 10 * new.max_fee > 11 * fee and new.max_fee >= 2 * base + (now or 0)
+    assert (new.tip is None) == (now is None)
+    if new.tip is not None:
+        assert 10 * new.tip > 11 * (old.tip or 0)
+        assert (now or 0) <= new.tip <= new.max_fee
+
+
+@dataclass
+class Rising:
+    """A chain whose base fee doubles with each block, and that takes what was sent first only in the last of them.
+
+    Also whatever else a lane needs; the clock goes twenty times faster.
+    """
+
+    balance_wei: int
+    last: int = 8
+    offers: list[Draft] = field(default_factory=list)
+    begun: float = 0
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time() * 20
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / 20)
+
+    def address(self, signer: Signer) -> str:
+        return "0x" + "b" * 40
+
+    def encode(self, call: ChainCall) -> Raw:
+        return Raw(call.to, "0x", VALUE)
+
+    async def estimate(self, sender: str, call: Raw) -> Simulated:
+        return Simulated(int(GAS / GAS_MARGIN))
+
+    async def next_nonce(self, address: str) -> int:
+        return 0
+
+    async def balance(self, address: str) -> int:
+        return self.balance_wei
+
+    async def head(self, tag: str = "latest") -> Block:
+        self.begun = self.begun or self.now()
+        number = min(int(self.now() - self.begun), self.last)
+        taken = (f"0x{len(self.offers)}",) if number == self.last else ()
+        return Block(number, f"b{number}", number, GWEI * 2**number, 15_000_000, taken, f"b{number - 1}")
+
+    recent = head
+
+    async def block(self, number: int) -> Block | None:
+        return None
+
+    async def fees(self) -> Fees:
+        return Fees(2 * (await self.head()).base_fee + GWEI, GWEI)
+
+    async def receipts(self, block: Block) -> Mapping[str, Mined]:
+        return {h: Mined(h, block.number, block.hash, True, GAS) for h in block.transactions}
+
+    def sign_transaction(self, signer: Signer, draft: Draft) -> Signed:
+        self.offers.append(draft)
+        return Signed(f"0x{len(self.offers)}", "0x", draft)
+
+    async def broadcast(self, raw: str) -> None:
+        return None
+
+    async def signed(self, sent: Sent) -> None:
+        return None
+
+    async def mined(self, mined: Mined) -> None:
+        return None
+
+
+def offered(chain: Rising, **limits: Any) -> list[Fees]:
+    """What was offered for one transaction until it was mined."""
+    port: Any = chain
+    world = World(port, port, None, port, port, port, port, port, Settings(1, bump_after=1, **limits))
+
+    async def sent() -> None:
+        shared = Shared(world, Watch(world), Gauge(world), Purse(None), Forecast({}, world.emit, chain.now))
+        await Lane(shared, Signer("machine", "press")).submit(
+            ChainGroup((ChainCall(Signer("machine", "press"), "0x1", "f()"),)), ()
+        )
+
+    asyncio.run(asyncio.wait_for(sent(), 20))
+    assert {draft.gas for draft in chain.offers} == {GAS}
+    return [draft.fees for draft in chain.offers]
+
+
+def test_each_offer_replaces_the_one_before() -> None:
+    found = offered(Rising(10**30))
+    assert len(found) > 3
+    for old, new in pairwise(found):
+        assert 10 * new.max_fee > 11 * old.max_fee
+        assert 10 * cast(int, new.tip) > 11 * cast(int, old.tip)
+
+
+def test_no_offer_takes_what_the_call_itself_needs() -> None:
+    affordable = 30 * GWEI
+    found = offered(Rising(VALUE + GAS * affordable))
+    assert len(found) > 1
+    # Up to what there is, and no further.
+    assert found[-1].max_fee <= affordable < found[-1].max_fee * 9 / 8 + 1
+
+
+def test_no_offer_is_above_the_limit() -> None:
+    found = offered(Rising(10**30), max_fee=20 * GWEI)
+    assert len(found) > 1
+    assert 20 * GWEI >= found[-1].max_fee > 20 * GWEI * 8 / 9 - 1
