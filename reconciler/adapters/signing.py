@@ -83,7 +83,7 @@ def tip_of(raw: str) -> int | None:
     """Wei that signed bytes offer beside the base fee, for a unit of gas; None where that is no part of them."""
     try:
         return _draft(raw).fees.tip
-    except (ValueError, rlp.exceptions.RLPException):
+    except Exception:
         return None
 
 
