@@ -18,13 +18,10 @@ class Answers:
     def __init__(self) -> None:
         self._known: OrderedDict[Hashable, asyncio.Future[Any]] = OrderedDict()
 
-    def __contains__(self, question: Hashable) -> bool:
-        return question in self._known
-
     def get(self, question: Hashable, ask: Callable[[], Awaitable[T]]) -> "asyncio.Future[T]":
         """The answer, asked for where it is not known; again where whoever waited for it gave up."""
         answer = self._known.get(question)
-        if answer is None or answer.cancelled():
+        if answer is None or not self._holds(answer):
             answer = self._known[question] = asyncio.ensure_future(ask())
         # The last to be asked for come last. An ordinary dict looks for its first one through all that went before.
         self._known.move_to_end(question)
@@ -32,11 +29,12 @@ class Answers:
             self._known.popitem(last=False)
         return answer
 
-    def forget_failures(self) -> None:
-        """Where there was no answer, the next who asks may get one."""
-        for question in [question for question, answer in self._known.items() if _failed(answer)]:
-            del self._known[question]
+    def _holds(self, answer: asyncio.Future[Any]) -> bool:
+        return not answer.cancelled()
 
 
-def _failed(answer: asyncio.Future[Any]) -> bool:
-    return answer.done() and not answer.cancelled() and isinstance(answer.exception(), Unreachable)
+class ClearAnswers(Answers):
+    """That there was none holds only for those who asked then."""
+
+    def _holds(self, answer: asyncio.Future[Any]) -> bool:
+        return super()._holds(answer) and not (answer.done() and isinstance(answer.exception(), Unreachable))

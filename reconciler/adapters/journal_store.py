@@ -19,7 +19,7 @@ from reconciler.adapters.signing import tip_of
 from reconciler.core.errors import Corrupt, FleetError, JournalError
 from reconciler.core.plain import plain
 from reconciler.core.ports import Entry, Label, Mined, Receipt, Sent
-from reconciler.core.value import Value, replace
+from reconciler.core.value import Value
 
 MEMORY = Path(":memory:")
 TOGETHER = 256
@@ -117,8 +117,8 @@ class JournalStore:
         assert isinstance(nonce, int) and isinstance(gas, int)
         text = "0x" + zlib.decompress(raw).hex()
         steps = tuple(Label(str(address), str(step)) for address, step in labels)
-        sent = Sent(f"0x{tx_hash.hex()}", str(sender), str(signer), nonce, text, steps, gas, int(str(max_fee)))
-        return replace(sent, tip=tip_of(text))
+        fees = int(str(max_fee)), tip_of(text)
+        return Sent(f"0x{tx_hash.hex()}", str(sender), str(signer), nonce, text, steps, gas, *fees)
 
     def unanswered(self) -> Sequence[tuple[int, Label, str]]:
         rows = self._read(

@@ -7,7 +7,7 @@ from reconciler.adapters import reverts
 from reconciler.adapters.chain import RpcChain
 from reconciler.adapters.redact import host_of
 from reconciler.adapters.rpc import Rpc
-from reconciler.adapters.views import Question, Views
+from reconciler.adapters.views import Question, Unclear, Views
 from reconciler.core.errors import ConfigError, Rejected, Unreachable
 from reconciler.core.fleet import ROLES, Network, Protocol
 from reconciler.core.value import Value
@@ -96,9 +96,8 @@ async def _did(views: Views, network: Network) -> None:
     except Rejected as error:
         if error.reason in reverts.NOT_THERE:
             return
-    except Unreachable as error:
-        if reverts.EMPTY not in error.message:
-            raise
+    except Unclear:
+        pass
     raise ConfigError(
         f"the DID precompile at {network.contracts.did} does not answer as one", hint="correct network.contracts.did"
     )

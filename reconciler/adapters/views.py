@@ -1,11 +1,11 @@
-"""Contract reads in bulk: all that is awaited together goes through Multicall3, pinned to one block."""
+"""Contract reads in bulk: all that is asked together goes through Multicall3, pinned to one block."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from reconciler.adapters import abi, aggregate, reverts
-from reconciler.adapters.answers import Answers
+from reconciler.adapters.answers import ClearAnswers
 from reconciler.adapters.rpc import Rpc, RpcError
 from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.ports import Block
@@ -19,6 +19,10 @@ LIKELY = 200
 Answer = asyncio.Future[tuple[Any, ...]]
 
 
+class Unclear(Unreachable):
+    """The node answers, but not as that contract would."""
+
+
 class Question(NamedTuple):
     """A read of the contract that stands for a role; `function` is `name(types)(result types)`."""
 
@@ -27,9 +31,9 @@ class Question(NamedTuple):
     function: str
     args: tuple[object, ...] = ()
 
-    def unclear(self, why: str) -> Unreachable:
+    def unclear(self, why: str) -> Unclear:
         hint = f"is there a {self.contract} at {self.to} on this network? check network.contracts"
-        return Unreachable(f"{self.contract}: {why}", hint=hint)
+        return Unclear(f"{self.contract}: {why}", hint=hint)
 
 
 class _Waiting(Value):
@@ -39,6 +43,7 @@ class _Waiting(Value):
 
     @classmethod
     def of(cls, question: Question) -> "_Waiting":
+        """Unclear where the arguments are none for that function."""
         try:
             data = abi.question(question.function, question.args)
         except ValueError as error:
@@ -52,13 +57,12 @@ class _Waiting(Value):
         try:
             self.answer.set_result(abi.results(self.question.function, data))
         except ValueError as error:
-            self.fail(self.question.unclear(str(error)))
+            self.fail(Unclear(str(error)))
 
     def fail(self, error: Exception) -> None:
         if self.answer.done():
             return
-        empty = isinstance(error, Unreachable) and reverts.EMPTY in error.message
-        self.answer.set_exception(self.question.unclear(str(error)) if empty else error)
+        self.answer.set_exception(self.question.unclear(error.message) if isinstance(error, Unclear) else error)
         # Perhaps nobody waits: it was asked ahead, or with others of which the first failed.
         self.answer.exception()
 
@@ -80,19 +84,19 @@ class Views:
         self._block = hex(block)
         self._waiting: list[_Waiting] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self.answers = Answers()
+        self._answers = ClearAnswers()
 
     def ask(self, question: Question) -> Answer:
         """Decoded results, the same for all who ask.
 
         Rejected for a revert with a reason; Unreachable for anything that is not an answer.
         """
-        return self.answers.get(question, lambda: self._asked(question))
+        return self._answers.get(question, lambda: self._asked(question))
 
     async def balance(self, address: str) -> int:
         """Native balance in wei."""
         if self._multicall is None:
-            return await self.answers.get(("balance", address), lambda: self._native(address))
+            return await self._answers.get(("balance", address), lambda: self._native(address))
         (wei,) = await self.ask(Question("multicall", self._multicall, GET_BALANCE, (address,)))
         return int(wei)
 
@@ -199,11 +203,10 @@ class Outlook:
             likely = asked if len(asked) <= LIKELY else {}
             self._head = block.hash
             self._views = Views(self._rpc, self._multicall, block.number, block.timestamp, likely)
-        self._views.answers.forget_failures()
         return self._views
 
 
 def _failure(data: bytes, message: str) -> Rejected | Unreachable:
     name = reverts.name_of(data, message)
     # A revert that says nothing is no clear answer: it may be a contract that is not what we think.
-    return Unreachable(f"the read {reverts.EMPTY}") if name == reverts.EMPTY else reverts.rejected(name)
+    return Unclear(f"the read {reverts.EMPTY}") if name == reverts.EMPTY else reverts.rejected(name)

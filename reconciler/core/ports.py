@@ -62,7 +62,10 @@ class Reader(Memory, Protocol):
         ...
 
     def view(self, contract: str, function: str, *args: object) -> Awaitable[tuple[Any, ...]]:
-        """Result of a contract read, asked for at once; `function` is `name(types)(result types)`."""
+        """Result of a contract read, which is asked for at once.
+
+        `contract` is a role, `function` is `name(types)(result types)`.
+        """
         ...
 
     async def balance(self, address: str) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from reconciler.core.effects import ChainGroup, Signer
 from reconciler.core.errors import Rejected
@@ -21,6 +22,8 @@ MOST_BYTES = 100_000
 """Calldata of one transaction: nodes refuse more than about 128 kB."""
 BLOCK_SHARE = 0.23
 """Part of a block's gas that one transaction may want: four of them, margins included, fill a block."""
+
+GWEI = 10**9
 
 
 @dataclass
@@ -76,6 +79,8 @@ class Lane:
         self._jobs: list[_Job] = []
         self._worker: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
+        self._worst: dict[int, int] = {}
+        """Wei that what is in flight may take, by nonce."""
         self._nonce: int | None = None
         self._begun = 0
         self._shown: int | None = None
@@ -122,11 +127,16 @@ class Lane:
         for part in (part for parts in tried for part in parts):
             while len(self._sending) >= self._window:
                 await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
-            sent = await self._sign(self._no_smaller(part), fees)
+            sized = self._no_smaller(part)
+            sent = await self._sign(sized, fees)
             self._shared.forecast.signed(part.labels, part.guess, part.gas / GAS_MARGIN, gas_limit)
-            task = asyncio.ensure_future(self._send(part, sent))
+            task = asyncio.ensure_future(self._send(sized, sent))
             self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            task.add_done_callback(partial(self._ended, sent.nonce))
+
+    def _ended(self, nonce: int, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        self._worst.pop(nonce, None)
 
     def _chunks(self, jobs: Sequence[_Job], limit: int) -> list[list[_Job]]:
         """Greedy packing by the kinds' own guesses; the real estimate comes after."""
@@ -199,8 +209,10 @@ class Lane:
         world, sender = self._world, self._world.keyring.address(self._signer)
         if world.settings.max_fee is not None and fees.max_fee > world.settings.max_fee:
             fees = Fees(world.settings.max_fee, None if fees.tip is None else min(fees.tip, world.settings.max_fee))
+        worst = part.wei + part.gas * fees.max_fee
         if self._signer.role == "operator":
-            self._shared.purse.commit(sender, nonce, part.wei + part.gas * fees.max_fee)
+            self._shared.purse.commit(sender, nonce, worst)
+        self._worst[nonce] = worst
         draft = Draft(nonce, part.raw, part.gas, fees, world.settings.chain_id)
         signed = await asyncio.to_thread(world.keyring.sign_transaction, self._signer, draft)
         gas, offered = signed.draft.gas, signed.draft.fees
@@ -211,20 +223,28 @@ class Lane:
         return sent
 
     async def _bumped(self, part: _Part, old: Sent) -> Sent | None:
-        """The same call at a higher fee, recorded; None where no limit leaves room for one, or the account no coins."""
+        """The same call at a higher fee, recorded; None where no limit leaves room for one. May be Unreachable."""
+        _, now = await self._shared.gauge.read()
+        most = self._most(part, old, await self._world.chain.balance(old.sender))
+        # What is enough now, or else as much as may be offered.
+        fees = outbid(old, Fees(min(now.max_fee, most), now.tip))
+        if fees.max_fee > most:
+            self._no_more(old, f"guards.maxFee or what {old.sender} holds leaves {max(most, 0) // GWEI} gwei")
+            return None
         try:
-            (_, now), most = await asyncio.gather(self._shared.gauge.read(), self._most(part, old))
-            fees = outbid(old, Fees(min(now.max_fee, most), now.tip))
-            return await self._signed(part, old.nonce, fees) if fees.max_fee <= most else None
+            return await self._signed(part, old.nonce, fees)
         except Exception as error:
-            self._world.emit(Event(Stage.WAITING, text=f"transaction {old.hash} is slow, and offers no more: {error}"))
+            self._no_more(old, error)
             return None
 
-    async def _most(self, part: _Part, old: Sent) -> int:
-        """Wei that a unit of gas may cost: with more, what the call itself takes would not be there any more."""
-        free = await self._world.chain.balance(old.sender) - part.wei
-        limit = self._world.settings.max_fee
-        return free // part.gas if limit is None else min(free // part.gas, limit)
+    def _no_more(self, old: Sent, why: object) -> None:
+        self._world.emit(Event(Stage.WAITING, text=f"transaction {old.hash} is slow, and offers no more: {why}"))
+
+    def _most(self, part: _Part, old: Sent, held: int) -> int:
+        """Wei that a unit of gas may cost: with more, what calls take, this one or others, might not be there then."""
+        others = sum(wei for nonce, wei in self._worst.items() if nonce != old.nonce)
+        affordable, limit = (held - others - part.wei) // part.gas, self._world.settings.max_fee
+        return affordable if limit is None else min(affordable, limit)
 
     async def _send(self, part: _Part, sent: Sent) -> None:
         try:

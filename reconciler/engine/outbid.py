@@ -11,7 +11,8 @@ def outbid(old: Sent, now: Fees) -> Fees:
     fee = max(_more(old.max_fee), now.max_fee)
     if now.tip is None:
         return Fees(fee, None)
-    return Fees(fee, min(fee, max(_more(old.tip or 0), now.tip)))
+    # All that a transaction without a tip pays counts as one.
+    return Fees(fee, max(_more(old.max_fee if old.tip is None else old.tip), min(fee, now.tip)))
 
 
 def _more(wei: int) -> int:

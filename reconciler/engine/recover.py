@@ -83,7 +83,8 @@ async def _cancellation(world: World, sent: Sent) -> Sent:
     fees = outbid(sent, await world.chain.fees())
     draft = Draft(sent.nonce, Raw(sent.sender, "0x", 0), PLAIN_TRANSFER_GAS, fees, world.settings.chain_id)
     signed = await asyncio.to_thread(world.keyring.sign_transaction, signer, draft)
-    burn = Sent(signed.hash, sent.sender, sent.signer, sent.nonce, signed.raw, (CANCEL,), draft.gas, fees.max_fee)
+    who = sent.sender, sent.signer, sent.nonce
+    burn = Sent(signed.hash, *who, signed.raw, (CANCEL,), draft.gas, fees.max_fee, fees.tip)
     await world.journal.signed(burn)
     world.emit(Event(Stage.RECOVERED, text=f"cancelling transaction {sent.hash}: nothing wants it any more"))
     return burn

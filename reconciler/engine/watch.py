@@ -240,7 +240,12 @@ class Watch:
 
     async def _bumped(self, flight: Flight, bump: Bump) -> None:
         flight.bump_at = self._world.clock.now() + self._world.settings.bump_after
-        bumped = await bump(flight.newest)
+        try:
+            bumped = await bump(flight.newest)
+        except Unreachable:
+            # At the next block, then.
+            flight.hurried = ""
+            raise
         if bumped is not None:
             flight.sents.append(bumped)
             self._flying[bumped.hash] = flight
