@@ -8,7 +8,8 @@ from functools import partial
 from reconciler.core.effects import ChainGroup, Signer
 from reconciler.core.errors import Rejected
 from reconciler.core.ports import Draft, Fees, Label, Mined, Raw, Sent
-from reconciler.core.value import Value, replace
+from reconciler.core.value import Value, field, replace
+from reconciler.engine.backlog import Backlog
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.forecast import GAS_MARGIN, Forecast
 from reconciler.engine.outbid import outbid
@@ -67,6 +68,7 @@ class Shared(Value):
     gauge: Gauge
     purse: Purse
     forecast: Forecast
+    backlog: Backlog = field(default_factory=Backlog)
 
 
 class Lane:
@@ -120,7 +122,7 @@ class Lane:
 
     async def _send_all(self, jobs: Sequence[_Job]) -> None:
         """Try, sign, record and hand over, in nonce order, with no more in flight than the window allows."""
-        gas_limit, fees = await self._shared.gauge.read()
+        gas_limit, _ = await self._shared.gauge.read()
         limit = int(gas_limit * BLOCK_SHARE)
         tries = (self._tried(chunk, limit) for chunk in self._chunks(jobs, limit))
         tried, *_ = await asyncio.gather(asyncio.gather(*tries), self._shared.watch.ready(), self._know_nonce())
@@ -128,15 +130,27 @@ class Lane:
             while len(self._sending) >= self._window:
                 await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
             sized = self._no_smaller(part)
-            sent = await self._sign(sized, fees)
+            sent = await self._in_turn(sized)
             self._shared.forecast.signed(part.labels, part.guess, part.gas / GAS_MARGIN, gas_limit)
             task = asyncio.ensure_future(self._send(sized, sent))
             self._sending.add(task)
-            task.add_done_callback(partial(self._ended, sent.nonce))
+            task.add_done_callback(partial(self._ended, sent.nonce, sized.gas))
 
-    def _ended(self, nonce: int, task: asyncio.Task[None]) -> None:
+    async def _in_turn(self, part: _Part) -> Sent:
+        """Signed as soon as the next blocks have room for it, at the price of that moment."""
+        gas_limit, _ = await self._shared.gauge.read()
+        await self._shared.backlog.enter(part.gas, gas_limit)
+        try:
+            _, fees = await self._shared.gauge.read()
+            return await self._sign(part, fees)
+        except BaseException:
+            self._shared.backlog.leave(part.gas)
+            raise
+
+    def _ended(self, nonce: int, gas: int, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
         self._worst.pop(nonce, None)
+        self._shared.backlog.leave(gas)
 
     def _chunks(self, jobs: Sequence[_Job], limit: int) -> list[list[_Job]]:
         """Greedy packing by the kinds' own guesses; the real estimate comes after."""
