@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from reconciler.core.effects import ChainGroup, Signer
-from reconciler.core.errors import Rejected
+from reconciler.core.errors import Rejected, Unreachable
 from reconciler.core.ports import Draft, Fees, Label, Mined, Raw, Sent
 from reconciler.core.value import Value, field, replace
 from reconciler.engine.backlog import Backlog
@@ -139,13 +139,27 @@ class Lane:
     async def _in_turn(self, part: _Part) -> Sent:
         """Signed as soon as the next blocks have room for it, at the price of that moment."""
         gas_limit, _ = await self._shared.gauge.read()
-        await self._shared.backlog.enter(part.gas, gas_limit)
+        await self._room(part.gas, gas_limit)
         try:
             _, fees = await self._shared.gauge.read()
             return await self._sign(part, fees)
         except BaseException:
             self._shared.backlog.leave(part.gas)
             raise
+
+    async def _room(self, gas: int, gas_limit: int) -> None:
+        """Wait for it as long as blocks take something of ours; Unreachable where they stop."""
+        turn, seconds = asyncio.ensure_future(self._shared.backlog.enter(gas, gas_limit)), self._world.settings.timeout
+        try:
+            while not turn.done():
+                landed = self._shared.watch.count
+                await asyncio.wait([turn], timeout=seconds)
+                if not turn.done() and self._shared.watch.count == landed:
+                    message = f"no transaction of ours was mined for {seconds:.0f} s"
+                    raise Unreachable(message, hint="apply again once the chain takes transactions")
+        finally:
+            if not turn.done():
+                turn.cancel()
 
     def _ended(self, nonce: int, gas: int, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,7 +45,7 @@ def test_both_fees_rise_by_what_nodes_want_and_to_what_is_enough_now(
 class Rising:
     """A chain whose base fee doubles with each block, and that takes what was sent only in the last of them.
 
-    Also whatever else a lane needs; the clock goes twenty times faster.
+    Also whatever else a lane needs.
     """
 
     balance_wei: int
@@ -52,15 +53,18 @@ class Rising:
     offers: list[Draft] = field(default_factory=list)
     begun: float = 0
     tried: int = 0
+    block_gas: int = 15_000_000
+    pace: float = 20
+    """Times that the clock goes faster."""
     silent: int = 0
     """How often the balance is not told."""
     said: list[Event] = field(default_factory=list)
 
     def now(self) -> float:
-        return asyncio.get_running_loop().time() * 20
+        return asyncio.get_running_loop().time() * self.pace
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds / 20)
+        await asyncio.sleep(seconds / self.pace)
 
     def address(self, signer: Signer) -> str:
         return "0x" + "b" * 40
@@ -86,7 +90,7 @@ class Rising:
         number = min(int(self.now() - self.begun), self.last)
         newest = {draft.nonce: f"0x{at}" for at, draft in enumerate(self.offers, 1)}
         taken = tuple(newest.values()) if number == self.last else ()
-        return Block(number, f"b{number}", number, GWEI * 2**number, 15_000_000, taken, f"b{number - 1}")
+        return Block(number, f"b{number}", number, GWEI * 2**number, self.block_gas, taken, f"b{number - 1}")
 
     recent = head
 
@@ -113,17 +117,22 @@ class Rising:
         return None
 
 
-def offered(chain: Rising, count: int = 1, **limits: Any) -> list[Fees]:
-    """What was offered, one after the other, for so many transactions until they were mined."""
+GROUP = ChainGroup((ChainCall(PRESS, "0x1", "f()"),))
+
+
+def shared(chain: Rising, **limits: Any) -> Shared:
     port: Any = chain
     settings = Settings(1, batch=False, **{"bump_after": 1, **limits})
     world = World(port, port, None, port, port, port, port, port, settings, chain.said.append)
-    group = ChainGroup((ChainCall(PRESS, "0x1", "f()"),))
+    return Shared(world, Watch(world), Gauge(world), Purse(None), Forecast({}, world.emit, chain.now))
+
+
+def offered(chain: Rising, count: int = 1, **limits: Any) -> list[Fees]:
+    """What was offered, one after the other, for so many transactions until they were mined."""
 
     async def sent() -> None:
-        shared = Shared(world, Watch(world), Gauge(world), Purse(None), Forecast({}, world.emit, chain.now))
-        lane = Lane(shared, PRESS)
-        await asyncio.gather(*(lane.submit(group, ()) for _ in range(count)))
+        lane = Lane(shared(chain, **limits), PRESS)
+        await asyncio.gather(*(lane.submit(GROUP, ()) for _ in range(count)))
 
     asyncio.run(asyncio.wait_for(sent(), 20))
     # None has a lower limit than one before it, or dev nodes drop it: not even the last ones, which take less.
@@ -176,3 +185,18 @@ def test_a_balance_that_cannot_be_read_is_asked_for_again() -> None:
     chain = Rising(10**30, silent=2)
     # Only what the next blocks would not take is offered more here.
     assert len(offered(chain, bump_after=60)) > 1
+
+
+def test_who_waits_for_room_gives_up_once_blocks_take_nothing() -> None:
+    chain = Rising(10**30, last=10**9, block_gas=GAS // 10, pace=0.1)
+
+    async def sent() -> None:
+        common = shared(chain, timeout=0.3)
+        flying = asyncio.ensure_future(Lane(common, PRESS).submit(GROUP, ()))
+        await asyncio.sleep(0.1)
+        with pytest.raises(Unreachable, match="no transaction of ours was mined"):
+            await Lane(common, Signer("machine", "other")).submit(GROUP, ())
+        assert not flying.done() and len(chain.offers) == 1
+        flying.cancel()
+
+    asyncio.run(sent())
