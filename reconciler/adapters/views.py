@@ -22,6 +22,9 @@ Answer = asyncio.Future[tuple[Any, ...]]
 class Unclear(Unreachable):
     """The node answers, but not as that contract would."""
 
+    code = "world.unclear"
+    remedy = "what is there is no such contract; check `network.contracts`"
+
 
 class Question(NamedTuple):
     """A read of the contract that stands for a role; `function` is `name(types)(result types)`."""
