@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-BLOCKS = 6
+BLOCKS = 5
 """Gas of so many may be in flight. What waits longer has to be offered more: full blocks make gas dearer."""
 
 
