@@ -138,14 +138,22 @@ class Lane:
 
     async def _in_turn(self, part: _Part) -> Sent:
         """Signed as soon as the next blocks have room for it, at the price of that moment."""
-        gas_limit, _ = await self._shared.gauge.read()
+        gas_limit, before = await self._shared.gauge.read()
         await self._room(part.gas, gas_limit)
         try:
-            _, fees = await self._shared.gauge.read()
-            return await self._sign(part, fees)
+            return await self._sign(part, await self._price(part, before))
         except BaseException:
             self._shared.backlog.leave(part.gas)
             raise
+
+    async def _price(self, part: _Part, before: Fees) -> Fees:
+        """That of now; where it has risen meanwhile, no more than the account can pay, or else what it was `before`."""
+        _, now = await self._shared.gauge.read()
+        if now.max_fee <= before.max_fee:
+            return now
+        held = await self._world.chain.balance(self._world.keyring.address(self._signer))
+        fee = min(now.max_fee, max(before.max_fee, self._most(part, held)))
+        return Fees(fee, None if now.tip is None else min(now.tip, fee))
 
     async def _room(self, gas: int, gas_limit: int) -> None:
         """Wait for it as long as blocks take something of ours; Unreachable where they stop."""
@@ -253,7 +261,7 @@ class Lane:
     async def _bumped(self, part: _Part, old: Sent) -> Sent | None:
         """The same call at a higher fee, recorded; None where no limit leaves room for one. May be Unreachable."""
         _, now = await self._shared.gauge.read()
-        most = self._most(part, old, await self._world.chain.balance(old.sender))
+        most = self._most(part, await self._world.chain.balance(old.sender), old.nonce)
         # What is enough now, or else as much as may be offered.
         fees = outbid(old, Fees(min(now.max_fee, most), now.tip))
         if fees.max_fee > most:
@@ -268,9 +276,12 @@ class Lane:
     def _no_more(self, old: Sent, why: object) -> None:
         self._world.emit(Event(Stage.WAITING, text=f"transaction {old.hash} is slow, and offers no more: {why}"))
 
-    def _most(self, part: _Part, old: Sent, held: int) -> int:
-        """Wei that a unit of gas may cost: with more, what calls take, this one or others, might not be there then."""
-        others = sum(wei for nonce, wei in self._worst.items() if nonce != old.nonce)
+    def _most(self, part: _Part, held: int, its: int | None = None) -> int:
+        """Wei that a unit of gas may cost: with more, what calls take, this one or others, might not be there then.
+
+        `its` is the nonce that `part` has already.
+        """
+        others = sum(wei for nonce, wei in self._worst.items() if nonce != its)
         affordable, limit = (held - others - part.wei) // part.gas, self._world.settings.max_fee
         return affordable if limit is None else min(affordable, limit)
 

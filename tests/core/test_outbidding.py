@@ -43,7 +43,7 @@ def test_both_fees_rise_by_what_nodes_want_and_to_what_is_enough_now(
 
 @dataclass
 class Rising:
-    """A chain whose base fee doubles with each block, and that takes what was sent only in the last of them.
+    """A chain whose base fee doubles with each block up to the `last`, from which on it takes what was offered last.
 
     Also whatever else a lane needs.
     """
@@ -87,10 +87,12 @@ class Rising:
 
     async def head(self, tag: str = "latest") -> Block:
         self.begun = self.begun or self.now()
-        number = min(int(self.now() - self.begun), self.last)
-        newest = {draft.nonce: f"0x{at}" for at, draft in enumerate(self.offers, 1)}
-        taken = tuple(newest.values()) if number == self.last else ()
-        return Block(number, f"b{number}", number, GWEI * 2**number, self.block_gas, taken, f"b{number - 1}")
+        number = int(self.now() - self.begun)
+        newest = {(draft.call, draft.nonce): f"0x{at}" for at, draft in enumerate(self.offers, 1)}
+        taken = tuple(newest.values()) if number >= self.last else ()
+        return Block(
+            number, f"b{number}", number, GWEI * 2 ** min(number, self.last), self.block_gas, taken, f"b{number - 1}"
+        )
 
     recent = head
 
@@ -113,8 +115,8 @@ class Rising:
     async def signed(self, sent: Sent) -> None:
         return None
 
-    async def mined(self, mined: Mined) -> None:
-        return None
+    async def mined(self, found: object) -> Mapping[str, Mined]:
+        return {}
 
 
 GROUP = ChainGroup((ChainCall(PRESS, "0x1", "f()"),))
@@ -200,3 +202,18 @@ def test_who_waits_for_room_gives_up_once_blocks_take_nothing() -> None:
         flying.cancel()
 
     asyncio.run(sent())
+
+
+def test_what_waited_for_room_is_offered_no_more_than_there_is() -> None:
+    # There is room for one at a time, and the price rises while the other waits.
+    chain = Rising(VALUE + GAS * 30 * GWEI, block_gas=GAS // 10)
+
+    async def sent() -> None:
+        common = shared(chain, bump_after=60)
+        lanes = [Lane(common, Signer("machine", name)) for name in ("press", "other")]
+        await asyncio.gather(*(lane.submit(GROUP, ()) for lane in lanes))
+
+    asyncio.run(asyncio.wait_for(sent(), 20))
+    first, last = chain.offers[0], chain.offers[-1]
+    assert first.fees.max_fee < 10 * GWEI < last.fees.max_fee
+    assert VALUE + last.gas * last.fees.max_fee == chain.balance_wei
