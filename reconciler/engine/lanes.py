@@ -25,6 +25,8 @@ BLOCK_SHARE = 0.23
 """Part of a block's gas that one transaction may want: four of them, margins included, fill a block."""
 
 GWEI = 10**9
+DEARER = 2
+"""Times the price that a run began with, up to which accounts are taken to hold what the plan found them to hold."""
 
 
 @dataclass
@@ -138,21 +140,22 @@ class Lane:
 
     async def _in_turn(self, part: _Part) -> Sent:
         """Signed as soon as the next blocks have room for it, at the price of that moment."""
-        gas_limit, before = await self._shared.gauge.read()
+        gas_limit, _ = await self._shared.gauge.read()
         await self._room(part.gas, gas_limit)
         try:
-            return await self._sign(part, await self._price(part, before))
+            return await self._sign(part, await self._price(part))
         except BaseException:
             self._shared.backlog.leave(part.gas)
             raise
 
-    async def _price(self, part: _Part, before: Fees) -> Fees:
-        """That of now; where it has risen meanwhile, no more than the account can pay, or else what it was `before`."""
+    async def _price(self, part: _Part) -> Fees:
+        """That of now; where it is far above what this run began with, no more than the account can pay."""
         _, now = await self._shared.gauge.read()
-        if now.max_fee <= before.max_fee:
+        usual = DEARER * self._shared.gauge.first
+        if now.max_fee <= usual:
             return now
         held = await self._world.chain.balance(self._world.keyring.address(self._signer))
-        fee = min(now.max_fee, max(before.max_fee, self._most(part, held)))
+        fee = min(now.max_fee, max(usual, self._most(part, held)))
         return Fees(fee, None if now.tip is None else min(now.tip, fee))
 
     async def _room(self, gas: int, gas_limit: int) -> None:

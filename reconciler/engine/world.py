@@ -85,6 +85,8 @@ class Gauge:
         self._world = world
         self._reading: asyncio.Task[tuple[int, Fees]] | None = None
         self._taken = 0.0
+        self.first = 0
+        """Wei for a unit of gas when it was read first; 0 before."""
 
     async def read(self) -> tuple[int, Fees]:
         now = self._world.clock.now()
@@ -96,4 +98,6 @@ class Gauge:
 
     async def _read(self) -> tuple[int, Fees]:
         head = await self._world.chain.recent()
-        return head.gas_limit, await self._world.chain.fees()
+        fees = await self._world.chain.fees()
+        self.first = self.first or fees.max_fee
+        return head.gas_limit, fees
