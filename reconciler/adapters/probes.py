@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from reconciler.adapters import reverts
 from reconciler.adapters.chain import RpcChain
+from reconciler.adapters.reader import READ_ATTRIBUTE
 from reconciler.adapters.redact import host_of
 from reconciler.adapters.rpc import Rpc
 from reconciler.adapters.views import Question, Unclear, Views
@@ -26,7 +27,6 @@ VIEWS = {
     "crossChainMirror": "infoDesk()(address)",
 }
 """What each contract answers wherever it is that contract."""
-READ_ATTRIBUTE = "readAttribute(address,bytes)((bytes,bytes,uint32,uint256))"
 
 
 class Abilities(Value):

@@ -6,26 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from reconciler.core.address import (
-    NEVER,
-    Address,
-    Asked,
-    Burden,
-    Placeholder,
-    Resolve,
-    bind,
-)
+from reconciler.core.address import NEVER, Address, Asked, Burden, Placeholder, Resolve, bind
 from reconciler.core.change import Action, FieldChange
-from reconciler.core.effects import (
-    ChainGroup,
-    Effect,
-    SignedRequest,
-    Signer,
-    Step,
-    paid,
-    receivers,
-    signer_of,
-)
+from reconciler.core.effects import ChainGroup, Effect, SignedRequest, Signer, Step, paid, receivers, signer_of
 from reconciler.core.graph import Needs, ordered
 from reconciler.core.ignoring import Ignoring
 from reconciler.core.kind import Need, Resource, Strength
@@ -158,13 +141,14 @@ def build_plan(scene: Scene) -> Plan:
     orphans = {n.address: address for address in scene.left_out for n in needs.get(address, ()) if n.triggers}
     done: dict[Address, PlannedChange] = {}
     for address, early in zip(place, settled, strict=True):
-        needed = (done[need.address] for need in needs[address] if need.address in done)
-        if early is not None and all(each.action is Action.NO_OP for each in needed):
+        needed = needs[address]
+        before = (done[need.address] for need in needed if need.address in done)
+        if early is not None and all(each.action is Action.NO_OP for each in before):
             done[address] = early
             continue
         change = _held(judge(scene, resources[address], _resolver(known, burdens, done)), scene)
         change = _answered(change, orphans, scene)
-        done[address] = _thin(_propagate(change, needs[address], done, place, scene), resources[address])
+        done[address] = _thin(_propagate(change, needed, done, place, scene), resources[address])
     planned = tuple(change for address, change in done.items() if address not in scene.left_out)
     return Plan(planned, scene.gas_price, scene.notices, scene.left_out)
 

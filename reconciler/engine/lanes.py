@@ -7,12 +7,13 @@ from functools import partial
 
 from reconciler.core.effects import ChainGroup, Signer
 from reconciler.core.errors import Rejected, Unreachable
+from reconciler.core.money import GWEI
 from reconciler.core.ports import Draft, Fees, Label, Mined, Raw, Sent
 from reconciler.core.value import Value, field, replace
 from reconciler.engine.backlog import Backlog
 from reconciler.engine.events import Event, Stage
 from reconciler.engine.forecast import GAS_MARGIN, Forecast
-from reconciler.engine.outbid import outbid
+from reconciler.engine.outbid import capped, outbid
 from reconciler.engine.purse import Purse
 from reconciler.engine.watch import Watch, broadcast
 from reconciler.engine.world import LINGER, Gauge, World
@@ -23,8 +24,6 @@ MOST_BYTES = 100_000
 """Calldata of one transaction: nodes refuse more than about 128 kB."""
 BLOCK_SHARE = 0.23
 """Part of a block's gas that one transaction may want: four of them, margins included, fill a block."""
-
-GWEI = 10**9
 DEARER = 2
 """Times the price that a run began with, up to which accounts are taken to hold what the plan found them to hold."""
 
@@ -132,15 +131,14 @@ class Lane:
             while len(self._sending) >= self._window:
                 await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
             sized = self._no_smaller(part)
-            sent = await self._in_turn(sized)
+            sent = await self._in_turn(sized, gas_limit)
             self._shared.forecast.signed(part.labels, part.guess, part.gas / GAS_MARGIN, gas_limit)
             task = asyncio.ensure_future(self._send(sized, sent))
             self._sending.add(task)
             task.add_done_callback(partial(self._ended, sent.nonce, sized.gas))
 
-    async def _in_turn(self, part: _Part) -> Sent:
+    async def _in_turn(self, part: _Part, gas_limit: int) -> Sent:
         """Signed as soon as the next blocks have room for it, at the price of that moment."""
-        gas_limit, _ = await self._shared.gauge.read()
         await self._room(part.gas, gas_limit)
         try:
             return await self._sign(part, await self._price(part))
@@ -155,8 +153,7 @@ class Lane:
         if now.max_fee <= usual:
             return now
         held = await self._world.chain.balance(self._world.keyring.address(self._signer))
-        fee = min(now.max_fee, max(usual, self._most(part, held)))
-        return Fees(fee, None if now.tip is None else min(now.tip, fee))
+        return capped(now, max(usual, self._most(part, held)))
 
     async def _room(self, gas: int, gas_limit: int) -> None:
         """Wait for it as long as blocks take something of ours; Unreachable where they stop."""
@@ -246,8 +243,8 @@ class Lane:
     async def _signed(self, part: _Part, nonce: int, fees: Fees) -> Sent:
         """Within the limits on fee and spending, signed, and in the journal."""
         world, sender = self._world, self._world.keyring.address(self._signer)
-        if world.settings.max_fee is not None and fees.max_fee > world.settings.max_fee:
-            fees = Fees(world.settings.max_fee, None if fees.tip is None else min(fees.tip, world.settings.max_fee))
+        if world.settings.max_fee is not None:
+            fees = capped(fees, world.settings.max_fee)
         worst = part.wei + part.gas * fees.max_fee
         if self._signer.role == "operator":
             self._shared.purse.commit(sender, nonce, worst)
@@ -266,7 +263,7 @@ class Lane:
         _, now = await self._shared.gauge.read()
         most = self._most(part, await self._world.chain.balance(old.sender), old.nonce)
         # What is enough now, or else as much as may be offered.
-        fees = outbid(old, Fees(min(now.max_fee, most), now.tip))
+        fees = outbid(old, capped(now, most))
         if fees.max_fee > most:
             self._no_more(old, f"guards.maxFee or what {old.sender} holds leaves {max(most, 0) // GWEI} gwei")
             return None

@@ -11,7 +11,7 @@ import termios
 from collections.abc import Callable
 
 import pytest
-from e2e_harness import World, Yard, heard
+from e2e_harness import World, Yard, chain_only, heard
 
 from reconciler.cli.options import Options
 from reconciler.cli.render.progress import EVERY, Meter
@@ -38,13 +38,6 @@ def on_a_terminal(yard: Yard, *given: str) -> str:
     sent = heard(ours)
     assert process.wait(60) == 0, sent
     return sent
-
-
-def chain_only(yard: Yard) -> Yard:
-    yard.manifest["defaults"].pop("market")
-    for machine in yard.manifest["machines"]:
-        machine.pop("pairings")
-    return yard
 
 
 def test_a_terminal_shows_each_wave_and_the_bar_fits(new_yard: Callable[..., Yard], slow_world: World) -> None:

@@ -1,11 +1,12 @@
 """A transaction that waits is offered more, again and again, and the node takes each offer."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
-from e2e_harness import World, Yard
+from e2e_harness import World, Yard, chain_only
 
 from reconciler.cli.options import Options
 from reconciler.core.value import replace
@@ -29,15 +30,12 @@ def offers(journal: Path) -> list[list[bool]]:
     return list(found.values())
 
 
-def test_the_node_takes_every_offer(tmp_path: Path) -> None:
+def test_the_node_takes_every_offer(new_yard: Callable[..., Yard], tmp_path: Path) -> None:
     with (
         running(tmp_path / "slow", port=free_port(), block_time=BLOCK_SECONDS) as info,
         httpx.Client(timeout=30, trust_env=False) as http,
     ):
-        root = tmp_path / "fleet"
-        root.mkdir()
-        yard = Yard(World(info, http), root, tmp_path / "home", "slow").start(1)
-        del yard.manifest["machines"][0]["pairings"], yard.manifest["defaults"]["market"]
+        yard = chain_only(new_yard(1, world=World(info, http)))
         yard.save()
         ran = yard.run_as_is("apply", "--yes", options=Options(around=impatient))
         assert ran.code == 0, ran.said
